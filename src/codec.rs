@@ -108,7 +108,7 @@ impl<'a> Packet<'a> {
             //= MSG-34
             decompressed = block.declared_len().saturating_add(decompressed);
             if decompressed > MAX_DECOMPRESSED {
-                return Err(DecodeError::new(ErrorCode::TOO_LONG, offset + block.payload_at(), "payload"));
+                return Err(DecodeError::new(ErrorCode::TOO_LONG, offset + block.payload_at(), "decompressed together"));
             }
             block
                 .rows(scratch)
@@ -261,11 +261,11 @@ fn packet<'a>(raw: &'a [u8], frame: &Frame<'a>, context: &Context) -> Result<Pac
     };
     //= FRM-7
     if more && !rules.more {
-        return fail(at(1), ErrorCode::UNKNOWN_FLAG, "flags");
+        return fail(at(1), ErrorCode::UNKNOWN_FLAG, "more");
     }
     //= MSG-7
     if rules.needs.is_some_and(|capability| !context.capabilities.has(capability)) {
-        return fail(at(2), ErrorCode::NOT_NEGOTIATED, "type");
+        return fail(at(2), ErrorCode::NOT_NEGOTIATED, "message type");
     }
     //= MSG-3
     let wrong_id = match rules.request_id {

@@ -25,6 +25,12 @@ impl DecodeError {
         Self { code, offset: offset as u32, field }
     }
 
+    /// The id of the rule of SPEC.md that was broken, as `VAL-4`.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        crate::rule::rule(self.code, self.field)
+    }
+
     /// The same error, counted from `bytes` further left.
     pub(crate) const fn shifted(self, bytes: usize) -> Self {
         Self::new(self.code, self.offset as usize + bytes, self.field)
@@ -37,7 +43,7 @@ impl fmt::Display for DecodeError {
         if !self.field.is_empty() {
             write!(f, ", in {}", self.field)?;
         }
-        Ok(())
+        write!(f, " ({})", self.rule())
     }
 }
 

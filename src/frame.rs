@@ -137,17 +137,17 @@ struct Head {
 }
 
 fn head(input: &[u8], phase: Phase) -> Res<'_, Head> {
-    let (flags_at, version) = u8("version")(input)?;
+    let (flags_at, version) = u8("frame version")(input)?;
     //= FRM-1
     if version != VERSION {
-        return fail(input, ErrorCode::UNSUPPORTED_VERSION, "version");
+        return fail(input, ErrorCode::UNSUPPORTED_VERSION, "frame version");
     }
-    let (rest, flags) = u8("flags")(flags_at)?;
+    let (rest, flags) = u8("frame flags")(flags_at)?;
     //= FRM-2
     if flags & !FLAG_MORE != 0 {
-        return fail(flags_at, ErrorCode::UNKNOWN_FLAG, "flags");
+        return fail(flags_at, ErrorCode::UNKNOWN_FLAG, "frame flags");
     }
-    let (rest, kind) = u16("type")(rest)?;
+    let (rest, kind) = u16("message type")(rest)?;
     let (fields_at, request_id) = u32("request id")(rest)?;
     let (blocks_at, fields) = u32("fields length")(fields_at)?;
     //= FRM-3
@@ -167,11 +167,11 @@ fn head(input: &[u8], phase: Phase) -> Res<'_, Head> {
 fn frame(input: &[u8], phase: Phase) -> Res<'_, Frame<'_>> {
     let (rest, head) = head(input, phase)?;
     let (check_at, fields) = take(head.fields, "fields")(rest)?;
-    let (rest, stated) = u32("checksum")(check_at)?;
+    let (rest, stated) = u32("frame checksum")(check_at)?;
     //= FRM-4
     let covered = input.get(..HEAD + head.fields).unwrap_or_default();
     if crc32fast::hash(covered) != stated {
-        return fail(check_at, ErrorCode::BAD_CHECKSUM, "checksum");
+        return fail(check_at, ErrorCode::BAD_CHECKSUM, "frame checksum");
     }
     let (rest, blocks) = take(head.blocks, "blocks")(rest)?;
     let Head { flags, kind, request_id, .. } = head;

@@ -65,5 +65,10 @@ pub mod limits;
 pub mod message;
 pub mod op;
 pub mod registry;
+mod rule;
 pub mod value;
 pub mod wire;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,9 +7,12 @@ use uuid::Uuid;
 use crate::error::{BuildError, DecodeError};
 use crate::limits::{MAX_COLLECTION_NAME, MAX_NODE_SEQ, MAX_OP, MIN_OP};
 use crate::registry::{Capabilities, Capability, ErrorCode};
+pub(crate) use crate::value::Known;
 use crate::value::{Context, Fields, FieldsRef, Place, Value, ValueRef, each_field};
-use crate::wire::parse::{At, Res, array, at_offset, fail, text8, u8, u16, u48, uuid};
-use crate::wire::{CollectionName, CountingSink, NodeId, Sink, Timestamp, node, op_id_bytes, timestamp};
+use crate::wire::parse::{At, Res, array, at_offset, bytes8, fail, u8, u16, u48, utf8, uuid};
+use crate::wire::{
+    ArraySink, CollectionName, CountingSink, NodeId, Sink, Timestamp, crc32, node, op_id_bytes, timestamp,
+};
 
 const VERSION: u8 = 1;
 const FLAG_PREVIOUS: u8 = 0x01;
@@ -115,7 +118,7 @@ impl<'a> OpRef<'a> {
         if bytes.len() > MAX_OP {
             return Err(DecodeError::new(ErrorCode::TOO_LONG, 0, "operation"));
         }
-        op(bytes, capabilities, &mut ()).map_err(|error| at_offset(bytes, error))
+        op(bytes, capabilities, &mut Known::none(), &mut ()).map_err(|error| at_offset(bytes, error))
     }
 
     /// The bytes it was decoded from.
@@ -125,11 +128,13 @@ impl<'a> OpRef<'a> {
     }
 }
 
-/// Decodes one operation that fills `row`, which is within MAX_OP, and shows it to `visitor`.
-#[inline]
+/// Decodes one operation that fills `row`, which is within MAX_OP, and shows it to `visitor`. Names that
+/// are `known` are not checked again.
+#[inline(always)]
 pub(crate) fn op<'a, V: Visit>(
     row: &'a [u8],
     capabilities: Capabilities,
+    known: &mut Known<'a>,
     visitor: &mut V,
 ) -> Result<OpRef<'a>, nom::Err<At<'a>>> {
     //= OPS-7
@@ -143,16 +148,13 @@ pub(crate) fn op<'a, V: Visit>(
     //= OPS-9
     //= NOT-10
     let stated = u32::from_be_bytes(*check);
-    if crc32fast::hash(covered) != stated {
-        return fail(check, ErrorCode::BAD_CHECKSUM, "checksum");
+    if crc32(covered) != stated {
+        return fail(check, ErrorCode::BAD_CHECKSUM, "operation checksum");
     }
 
     let (rest, fixed) = array::<FIXED>("operation")(covered)?;
     let (flags, fixed) = fixed_fields(fixed)?;
-    let (rest, collection) = {
-        //= OPS-12
-        text8(1..=MAX_COLLECTION_NAME, "collection")(rest)?
-    };
+    let (rest, collection) = collection(rest, known)?;
     let (rest, previous) = previous_version(rest, flags, fixed.timestamp)?;
     let (rest, count) = field_count(rest, fixed.kind)?;
     let head = OpHead {
@@ -171,7 +173,7 @@ pub(crate) fn op<'a, V: Visit>(
         crdt: capabilities.has(Capability::CRDT),
         before: Some(fixed.timestamp),
     };
-    let (end, ()) = each_field(rest, count, &context, |name, value| visitor.field(name, value))?;
+    let (end, ()) = each_field(rest, count, &context, known, |name, value| visitor.field(name, value))?;
     //= OPS-17
     if !end.is_empty() {
         return fail(end, ErrorCode::TRAILING_BYTES, "operation");
@@ -191,42 +193,53 @@ struct Fixed {
 #[inline]
 fn fixed_fields(fixed: &[u8; FIXED]) -> Result<(u8, Fixed), nom::Err<At<'_>>> {
     let (_, input) = fixed.split_at(1);
-    let (id, flags) = u8("flags")(input)?;
+    let (id, flags) = u8("operation flags")(input)?;
     //= OPS-10
     if flags & !FLAG_PREVIOUS != 0 {
-        return fail(input, ErrorCode::UNKNOWN_FLAG, "flags");
+        return fail(input, ErrorCode::UNKNOWN_FLAG, "operation flags");
     }
-    let (_, node_seq) = u48("id")(id)?;
+    let (_, node_seq) = u48("operation id")(id)?;
     //= OPS-4
     if node_seq == 0 {
-        return fail(id, ErrorCode::BAD_NODE_SEQ, "id");
+        return fail(id, ErrorCode::BAD_NODE_SEQ, "operation id");
     }
-    let (rest, id_bytes) = array::<16>("id")(id)?;
+    let (rest, id_bytes) = array::<16>("operation id")(id)?;
     let (rest, timestamp) = timestamp("timestamp")(rest)?;
     //= OPS-3
-    let (at, node) = node("node")(rest)?;
+    let (at, node) = node("operation node")(rest)?;
     //= OPS-5
     //= NOT-5
     if *id_bytes != op_id_bytes(node.as_bytes(), node_seq) {
-        return fail(id, ErrorCode::BAD_OP_ID, "id");
+        return fail(id, ErrorCode::BAD_OP_ID, "operation id");
     }
-    let (rest, kind) = u8("type")(at)?;
+    let (rest, kind) = u8("operation type")(at)?;
     //= OPS-11
     let kind = match kind {
         1 => OpKind::Insert,
         2 => OpKind::Update,
         3 => OpKind::Delete,
-        _ => return fail(at, ErrorCode::UNKNOWN_OP_TYPE, "type"),
+        _ => return fail(at, ErrorCode::UNKNOWN_OP_TYPE, "operation type"),
     };
     //= OPS-13
     if flags & FLAG_PREVIOUS != 0 && kind != OpKind::Update {
-        return fail(input, ErrorCode::BAD_PREVIOUS, "flags");
+        return fail(input, ErrorCode::BAD_PREVIOUS, "operation flags");
     }
     let (_, record) = uuid("record")(rest)?;
     Ok((flags, Fixed { node_seq, timestamp, node, kind, record }))
 }
 
+//= OPS-12
+#[inline]
+fn collection<'a>(input: &'a [u8], known: &mut Known<'a>) -> Res<'a, &'a str> {
+    let (rest, name) = bytes8(1..=MAX_COLLECTION_NAME, "collection")(input)?;
+    if known.collection.as_bytes() != name {
+        known.collection = utf8(name, "collection")?;
+    }
+    Ok((rest, known.collection))
+}
+
 //= OPS-14
+#[inline]
 fn previous_version(input: &[u8], flags: u8, own: Timestamp) -> Res<'_, Option<Timestamp>> {
     if flags & FLAG_PREVIOUS == 0 {
         return Ok((input, None));
@@ -377,25 +390,17 @@ impl Op {
     /// are one write.
     #[inline]
     fn fixed_bytes(&self) -> [u8; FIXED + 1] {
-        let mut bytes = [0; FIXED + 1];
-        let mut rest = &mut bytes[..];
-        let mut put = |part: &[u8]| {
-            if let Some((place, after)) = core::mem::take(&mut rest).split_at_mut_checked(part.len()) {
-                place.copy_from_slice(part);
-                rest = after;
-            }
-        };
-        put(&[VERSION, if self.previous.is_some() { FLAG_PREVIOUS } else { 0 }]);
-        put(&op_id_bytes(self.node.as_bytes(), self.node_seq));
-        put(&self.timestamp.counter().to_be_bytes());
-        put(self.timestamp.node().as_bytes());
-        put(self.node.as_bytes());
-        put(&[self.kind.code()]);
-        put(self.record.as_bytes());
+        let mut sink = ArraySink::new();
+        sink.put(&[VERSION, if self.previous.is_some() { FLAG_PREVIOUS } else { 0 }]);
+        sink.put(&op_id_bytes(self.node.as_bytes(), self.node_seq));
+        self.timestamp.encode(&mut sink);
+        sink.put(self.node.as_bytes());
+        sink.put_u8(self.kind.code());
+        sink.put(self.record.as_bytes());
         // A CollectionName has at most 128 bytes.
         #[allow(clippy::cast_possible_truncation, reason = "at most MAX_COLLECTION_NAME")]
-        put(&[self.collection.as_str().len() as u8]);
-        bytes
+        sink.put_u8(self.collection.as_str().len() as u8);
+        sink.bytes()
     }
 
     /// Its bytes in row layout.

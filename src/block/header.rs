@@ -10,7 +10,7 @@ use crate::error::DecodeError;
 use crate::limits::{MAX_BLOCK, MAX_NODE_SEQ};
 use crate::registry::{Capabilities, Capability, Encoding, ErrorCode};
 use crate::wire::parse::{At, Res, array, fail, take, u8, u16, u32, u48, whole};
-use crate::wire::{NodeId, Sink, node};
+use crate::wire::{ArraySink, NodeId, Sink, crc32, node};
 
 pub(super) const HEADER: usize = 36;
 const CHECKSUM_AT: usize = 32;
@@ -45,21 +45,21 @@ impl BlockHeader {
     }
 
     pub(super) fn bytes(&self, payload: usize) -> [u8; HEADER] {
-        let mut bytes = Vec::with_capacity(HEADER);
-        bytes.put(&[
+        let mut sink = ArraySink::new();
+        sink.put(&[
             self.encoding.0,
             if self.compressed { FLAG_LZ4 } else { 0 } | if self.holes { FLAG_HOLES } else { 0 },
         ]);
-        bytes.put_u16(self.count);
-        bytes.put_u16(self.span);
-        bytes.put_u48(self.first_node_seq);
-        bytes.put(self.node.as_bytes());
+        sink.put_u16(self.count);
+        sink.put_u16(self.span);
+        sink.put_u48(self.first_node_seq);
+        sink.put(self.node.as_bytes());
         // A payload is at most MAX_BLOCK.
         #[allow(clippy::cast_possible_truncation, reason = "at most MAX_BLOCK")]
-        bytes.put_u32(payload as u32);
-        let check = bytes.crc32_from(0);
-        bytes.put_u32(check);
-        bytes.first_chunk().copied().unwrap_or([0xFF; HEADER])
+        sink.put_u32(payload as u32);
+        let check = sink.crc32_from(0);
+        sink.put_u32(check);
+        sink.bytes()
     }
 }
 
@@ -158,7 +158,7 @@ fn block<'a>(input: &'a [u8], rules: BlockRules, last: Option<&BlockHeader>) -> 
     let (covered, check) = header.split_at(CHECKSUM_AT);
     let (_, stated) = u32("header checksum")(check)?;
     //= BLK-1
-    if crc32fast::hash(covered) != stated {
+    if crc32(covered) != stated {
         return fail(check, ErrorCode::BAD_CHECKSUM, "header checksum");
     }
     let (flags_at, encoding) = u8("encoding")(covered)?;
@@ -167,21 +167,21 @@ fn block<'a>(input: &'a [u8], rules: BlockRules, last: Option<&BlockHeader>) -> 
     if encoding != Encoding::ROWS {
         return fail(covered, ErrorCode::UNKNOWN_ENCODING, "encoding");
     }
-    let (count_at, flags) = u8("flags")(flags_at)?;
+    let (count_at, flags) = u8("block flags")(flags_at)?;
     //= BLK-3
     if flags & !(FLAG_LZ4 | FLAG_HOLES) != 0 {
-        return fail(flags_at, ErrorCode::UNKNOWN_FLAG, "flags");
+        return fail(flags_at, ErrorCode::UNKNOWN_FLAG, "block flags");
     }
     //= BLK-4
     let compressed = flags & FLAG_LZ4 != 0;
     if compressed && !rules.compression {
-        return fail(flags_at, ErrorCode::NOT_NEGOTIATED, "flags");
+        return fail(flags_at, ErrorCode::NOT_NEGOTIATED, "block flags");
     }
     let holes = flags & FLAG_HOLES != 0;
-    let (span_at, count) = u16("count")(count_at)?;
+    let (span_at, count) = u16("block count")(count_at)?;
     //= BLK-5
     if count == 0 {
-        return fail(count_at, ErrorCode::EMPTY, "count");
+        return fail(count_at, ErrorCode::EMPTY, "block header");
     }
     let (seq_at, span) = u16("span")(span_at)?;
     //= BLK-6
@@ -194,7 +194,7 @@ fn block<'a>(input: &'a [u8], rules: BlockRules, last: Option<&BlockHeader>) -> 
         return fail(seq_at, ErrorCode::BAD_NODE_SEQ, "first node_seq");
     }
     //= BLK-8
-    let (length_at, node) = node("node")(node_at)?;
+    let (length_at, node) = node("block node")(node_at)?;
     let (_, length) = u32("payload length")(length_at)?;
     //= BLK-9
     if length as usize > MAX_BLOCK {
@@ -202,13 +202,13 @@ fn block<'a>(input: &'a [u8], rules: BlockRules, last: Option<&BlockHeader>) -> 
     }
     //= MSG-26
     if rules.pushed && holes {
-        return fail(flags_at, ErrorCode::NOT_CONTIGUOUS, "flags");
+        return fail(flags_at, ErrorCode::NOT_CONTIGUOUS, "block flags");
     }
     let header = BlockHeader { encoding, compressed, holes, count, span, first_node_seq, node };
     //= MSG-27
     if let Some(last) = last.filter(|_| rules.pushed) {
         if node != last.node {
-            return fail(node_at, ErrorCode::MIXED_NODES, "node");
+            return fail(node_at, ErrorCode::MIXED_NODES, "block node");
         }
         if first_node_seq != last.last_node_seq() + 1 {
             return fail(seq_at, ErrorCode::NOT_CONTIGUOUS, "first node_seq");

@@ -9,7 +9,7 @@ use crate::registry::ErrorCode;
 /// Decompresses `payload` into `scratch`. Offsets count from the start of the payload, and all errors
 /// are at its first byte (NOT-11).
 pub(super) fn decompress<'s>(payload: &[u8], scratch: &'s mut Vec<u8>) -> Result<&'s [u8], DecodeError> {
-    let err = |code| Err(DecodeError::new(code, 0, "payload"));
+    let err = |code| Err(DecodeError::new(code, 0, "decompressed length"));
     let Some((declared, compressed)) = payload.split_first_chunk() else {
         return err(ErrorCode::TRUNCATED);
     };
@@ -23,10 +23,11 @@ pub(super) fn decompress<'s>(payload: &[u8], scratch: &'s mut Vec<u8>) -> Result
     }
     scratch.resize(declared, 0);
     match lz4_flex::block::decompress_into(compressed, scratch) {
-        //= BLK-17
         Ok(written) if written == declared => Ok(scratch),
+        //= BLK-17
         //= BLK-16
-        _ => err(ErrorCode::BAD_COMPRESSION),
+        Ok(_) => err(ErrorCode::BAD_COMPRESSION),
+        Err(_) => Err(DecodeError::new(ErrorCode::BAD_COMPRESSION, 0, "payload")),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::header::{BlockHeader, HEADER};
 use crate::error::DecodeError;
 use crate::limits::MAX_OP;
-use crate::op::{OpRef, Visit, op};
+use crate::op::{Known, OpRef, Visit, op};
 use crate::registry::{Capabilities, ErrorCode};
 use crate::wire::parse::{At, Res, at_offset, fail, take, u32};
 
@@ -44,7 +44,7 @@ impl<'a> Rows<'a> {
     /// fault.
     #[must_use]
     pub const fn iter(&self) -> RowsIter<'a> {
-        RowsIter { rest: self.payload }
+        RowsIter { rest: self.payload, known: Known::none() }
     }
 
     /// The payload, decompressed.
@@ -57,13 +57,14 @@ impl<'a> Rows<'a> {
         let header = self.header;
         let mut rest = self.payload;
         let mut next_seq = header.first_node_seq;
+        let mut known = Known::none();
         //= BLK-11
         for _ in 0..header.count {
             let (after, row) = row(rest)?;
-            let op = op(row, capabilities, visitor)?;
+            let op = op(row, capabilities, &mut known, visitor)?;
             //= BLK-12
             if op.head.node != header.node {
-                return fail(row.get(42..).unwrap_or_default(), ErrorCode::MIXED_NODES, "node");
+                return fail(row.get(42..).unwrap_or_default(), ErrorCode::MIXED_NODES, "operation node");
             }
             //= BLK-13
             //= BLK-14
@@ -71,7 +72,8 @@ impl<'a> Rows<'a> {
             let fits =
                 if header.holes { seq >= next_seq && seq <= header.last_node_seq() } else { seq == next_seq };
             if !fits {
-                return fail(row.get(2..).unwrap_or_default(), ErrorCode::NOT_CONTIGUOUS, "id");
+                let field = if header.holes { "operation id in span" } else { "operation id" };
+                return fail(row.get(2..).unwrap_or_default(), ErrorCode::NOT_CONTIGUOUS, field);
             }
             next_seq = seq + 1;
             rest = after;
@@ -98,6 +100,7 @@ fn row(input: &[u8]) -> Res<'_, &[u8]> {
 #[derive(Clone, Debug)]
 pub struct RowsIter<'a> {
     rest: &'a [u8],
+    known: Known<'a>,
 }
 
 impl<'a> Iterator for RowsIter<'a> {
@@ -106,6 +109,6 @@ impl<'a> Iterator for RowsIter<'a> {
     fn next(&mut self) -> Option<OpRef<'a>> {
         let (rest, row) = row(self.rest).ok()?;
         self.rest = rest;
-        op(row, Capabilities::ALL, &mut ()).ok()
+        op(row, Capabilities::ALL, &mut self.known, &mut ()).ok()
     }
 }

@@ -48,8 +48,7 @@ impl<'a> Error<'a> {
             if scope == Scope::Request && input.request_id == 0 {
                 return fail(
                     input.frame.get(4..).unwrap_or_default(),
-                    ErrorCode::BAD_REQUEST_ID,
-                    "request id",
+                    ErrorCode::BAD_REQUEST_ID, "scope",
                 );
             }
             let (rest, retry_after) = u32("retry after")(rest)?;

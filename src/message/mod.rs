@@ -242,7 +242,7 @@ pub(crate) fn decode<'a>(kind: MessageType, input: DecodeInput<'a>) -> Result<Me
         MessageType::GOODBYE => Goodbye::decode(input).map(Message::Goodbye),
         //= EXT-4
         MessageType(code) if code.is_multiple_of(2) => {
-            fail(input.frame.get(2..).unwrap_or_default(), ErrorCode::UNKNOWN_MESSAGE, "type")
+            fail(input.frame.get(2..).unwrap_or_default(), ErrorCode::UNKNOWN_MESSAGE, "message type")
         }
         _ => Ok(Message::Unknown(Unknown::decode(kind, input))),
     }

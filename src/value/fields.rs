@@ -5,35 +5,35 @@ use core::fmt;
 
 use super::ValueRef;
 use super::owned::Value;
-use super::parse::{Context, Place, value};
+use super::parse::{Context, Place, show_value, value};
 use crate::error::BuildError;
 use crate::limits::MAX_FIELD_NAME;
 use crate::registry::{COMMON_NAMES, ErrorCode};
-use crate::wire::parse::{Res, ascending, fail, text16, u8};
-use crate::wire::{FieldName, Sink, common_key, common_name};
+use crate::wire::parse::{Res, ascending, bytes16, fail, u8, utf8};
+use crate::wire::{FieldName, Sink, common_key};
 
 /// Key byte of a name that is not common.
 const SPELLED_OUT: u8 = 0xFF;
 
-/// For each key byte the rank of its name among the common names from 1 on, so that two of them are
-/// ordered without a look at their letters.
-static RANK: [u8; 59] = ranks();
+/// The common names by key, from key 1 on, each with its rank among them from 1 on, so that two of them
+/// are ordered without a look at their letters.
+static COMMON: [(&str, u8); COMMON_NAMES.len()] = ranked();
 
-const fn ranks() -> [u8; 59] {
-    let mut ranks = [0; 59];
+const fn ranked() -> [(&'static str, u8); COMMON_NAMES.len()] {
+    let mut ranked = [("", 1); COMMON_NAMES.len()];
     let mut i = 0;
     while i < COMMON_NAMES.len() {
-        let (mut rank, mut j) = (1, 0);
+        ranked[i].0 = COMMON_NAMES[i];
+        let mut j = 0;
         while j < COMMON_NAMES.len() {
             if less(COMMON_NAMES[j].as_bytes(), COMMON_NAMES[i].as_bytes()) {
-                rank += 1;
+                ranked[i].1 += 1;
             }
             j += 1;
         }
-        ranks[i + 1] = rank;
         i += 1;
     }
-    ranks
+    ranked
 }
 
 const fn less(a: &[u8], b: &[u8]) -> bool {
@@ -47,54 +47,73 @@ const fn less(a: &[u8], b: &[u8]) -> bool {
     a.len() < b.len()
 }
 
-/// A name as it was read, with its rank if it is a common one.
+/// A name as it was read, with its rank if it is a common one, else 0.
 #[derive(Clone, Copy)]
 struct Key<'a> {
     name: &'a str,
-    rank: Option<u8>,
+    rank: u8,
 }
 
-#[inline]
-fn key(input: &[u8]) -> Res<'_, Key<'_>> {
+/// Names that were read and checked before. The operations of a block repeat a few names again and again,
+/// and to see that one is the same is cheaper than to check it again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) collection: &'a str,
+    /// Names of fields that are not common, each at its length modulo 8.
+    spelled_out: [&'a str; 8],
+}
+
+impl Known<'_> {
+    pub(crate) const fn none() -> Self {
+        Self { collection: "", spelled_out: [""; 8] }
+    }
+}
+
+#[inline(always)]
+fn key<'a>(input: &'a [u8], known: &mut Known<'a>) -> Res<'a, Key<'a>> {
     let (rest, byte) = u8("field key")(input)?;
-    if let Some(name) = common_name(byte) {
-        return Ok((rest, Key { name, rank: RANK.get(usize::from(byte)).copied() }));
+    if let Some((name, rank)) = COMMON.get(usize::from(byte).wrapping_sub(1)) {
+        return Ok((rest, Key { name, rank: *rank }));
     }
     //= VAL-16
     if byte != SPELLED_OUT {
         return fail(input, ErrorCode::UNKNOWN_KEY, "field key");
     }
     //= VAL-18
-    let (rest, name) = text16(1..=MAX_FIELD_NAME, "field name")(rest)?;
-    //= VAL-17
-    if common_key(name).is_some() {
-        return fail(input, ErrorCode::NON_CANONICAL, "field key");
+    let (rest, name) = bytes16(1..=MAX_FIELD_NAME, "field name")(rest)?;
+    let place = &mut known.spelled_out[name.len() % 8];
+    if place.as_bytes() != name {
+        let name = utf8(name, "field name")?;
+        //= VAL-17
+        if common_key(name).is_some() {
+            return fail(input, ErrorCode::NON_CANONICAL, "field key");
+        }
+        *place = name;
     }
-    Ok((rest, Key { name, rank: None }))
+    Ok((rest, Key { name: place, rank: 0 }))
 }
 
 /// Reads `count` fields and shows each to `seen`.
-#[inline]
+#[inline(always)]
 pub(crate) fn each_field<'a>(
     input: &'a [u8],
     count: u16,
     context: &Context,
+    known: &mut Known<'a>,
     mut seen: impl FnMut(&'a str, ValueRef<'a>),
 ) -> Res<'a, ()> {
     let mut rest = input;
     let mut last: Option<Key<'a>> = None;
     for _ in 0..count {
-        let (after, this) = key(rest)?;
+        let (after, this) = key(rest, known)?;
         //= VAL-19
-        match last {
-            Some(Key { rank: Some(before), .. }) if this.rank.is_some_and(|rank| rank > before) => {}
-            Some(Key { name, .. }) => ascending(rest, Some(&name), &this.name, "field key")?,
-            None => {}
+        if let Some(last) = last
+            && !(last.rank != 0 && last.rank < this.rank)
+        {
+            ascending(rest, Some(&last.name), &this.name, "field key")?;
         }
         last = Some(this);
-        let (after, value) = value(after, context)?;
-        seen(this.name, value);
-        rest = after;
+        (rest, ()) = show_value(after, context, |value| seen(this.name, value))?;
     }
     Ok((rest, ()))
 }
@@ -160,7 +179,7 @@ impl<'a> Iterator for FieldsIter<'a> {
     type Item = (&'a str, ValueRef<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (rest, key) = key(self.raw).ok()?;
+        let (rest, key) = key(self.raw, &mut Known::none()).ok()?;
         let (rest, value) = value(rest, &Context::ANY).ok()?;
         self.raw = rest;
         Some((key.name, value))
@@ -250,9 +269,20 @@ mod tests {
 
     #[test]
     fn ranks_order_as_names_do() {
-        let mut keys: Vec<u8> = (1..=58).collect();
-        keys.sort_by_key(|key| RANK[usize::from(*key)]);
-        let names: Vec<_> = keys.iter().map(|key| common_name(*key).unwrap()).collect();
-        assert!(names.is_sorted());
+        let mut common = COMMON;
+        common.sort_by_key(|(_, rank)| *rank);
+        assert!(common.is_sorted());
+        assert!(common.iter().map(|(_, rank)| *rank).eq(1..=58));
+    }
+
+    #[test]
+    fn a_known_name_stands_for_itself_only() {
+        let spelled_out = |name: &[u8]| [&[SPELLED_OUT, 0, u8::try_from(name.len()).unwrap()], name].concat();
+        let read = [b"alpha", b"omega", b"alpha", b"alpha", b"title", b"om\xFFga", b"alpha"]
+            .map(|name| spelled_out(name));
+        let mut known = Known::none();
+        let names = read.each_ref().map(|bytes| key(bytes, &mut known).map(|(_, key)| key.name).ok());
+        let alpha = Some("alpha");
+        assert_eq!(names, [alpha, Some("omega"), alpha, alpha, None, None, alpha]);
     }
 }

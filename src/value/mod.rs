@@ -13,7 +13,7 @@ use core::fmt;
 use uuid::Uuid;
 
 pub use fields::{Fields, FieldsIter, FieldsRef};
-pub(crate) use fields::each_field;
+pub(crate) use fields::{Known, each_field};
 pub use owned::{Entries, Value};
 pub(crate) use parse::{Context, Place, value};
 pub use record::{Record, RecordRef, RecordVersion};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use uuid::Uuid;
 
 use super::parse::Place;
-use super::{F64, ValueRef, put_bytes32, put_container};
+use super::{F64, ValueRef, put_bytes32, put_container, put_int, put_string};
 use crate::error::BuildError;
 use crate::limits::{MAX_BYTES, MAX_DEPTH};
 use crate::registry::{ErrorCode, Tag};
@@ -162,21 +162,31 @@ impl Value {
         }
     }
 
-    /// Writes a value that was checked.
+    /// Writes a value that was checked. The most frequent kinds are written where this is inlined.
     #[inline]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the other function has them all")]
     pub(crate) fn encode<S: Sink>(&self, sink: &mut S) {
         match self {
+            Self::Int(value) => put_int(sink, *value),
+            Self::String(text) => put_string(sink, text),
+            _ => self.encode_any(sink),
+        }
+    }
+
+    #[inline(never)]
+    fn encode_any<S: Sink>(&self, sink: &mut S) {
+        match self {
+            Self::Int(value) => put_int(sink, *value),
+            Self::String(text) => put_string(sink, text),
             Self::Null => ValueRef::Null.encode(sink),
             Self::Bool(value) => ValueRef::Bool(*value).encode(sink),
-            Self::Int(value) => ValueRef::Int(*value).encode(sink),
             Self::Double(value) => ValueRef::Double(*value).encode(sink),
-            Self::String(text) => ValueRef::String(text).encode(sink),
             Self::Uuid(uuid) => ValueRef::Uuid(*uuid).encode(sink),
             Self::Date(value) => ValueRef::Date(*value).encode(sink),
             Self::Data(bytes) => put_bytes32(sink, Tag::DATA, bytes),
             Self::Array(items) => encode_array(sink, items),
             Self::Dictionary(entries) => {
-                encode_entries(sink, Tag::DICTIONARY, Tag::EMPTY_DICTIONARY, entries)
+                encode_entries(sink, Tag::DICTIONARY, Tag::EMPTY_DICTIONARY, entries);
             }
             Self::Removed => ValueRef::Removed.encode(sink),
             Self::Patch(entries) => encode_entries(sink, Tag::PATCH, Tag::PATCH, entries),

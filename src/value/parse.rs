@@ -43,7 +43,8 @@ impl Context {
         //= QRY-15
         match self.place {
             Place::Cell if tag == Tag::REMOVED => Ok(()),
-            Place::Plain | Place::Cell => fail(at, ErrorCode::MISPLACED_VALUE, "value"),
+            Place::Plain => fail(at, ErrorCode::MISPLACED_VALUE, "value"),
+            Place::Cell => fail(at, ErrorCode::MISPLACED_VALUE, "cell"),
             //= OPS-18
             Place::Field if !self.crdt => fail(at, ErrorCode::NOT_NEGOTIATED, "value"),
             Place::Field => Ok(()),
@@ -54,20 +55,62 @@ impl Context {
 /// One value at the start of `input`.
 #[inline]
 pub(crate) fn value<'a>(input: &'a [u8], context: &Context) -> Res<'a, ValueRef<'a>> {
+    let mut value = ValueRef::Null;
+    let (rest, ()) = show_value(input, context, |seen| value = seen)?;
+    Ok((rest, value))
+}
+
+/// One value at the start of `input`, shown to `seen`. The most frequent kinds are read where this is
+/// inlined, and `seen` is called at each place where the kind is known.
+#[inline(always)]
+pub(crate) fn show_value<'a>(
+    input: &'a [u8],
+    context: &Context,
+    seen: impl FnOnce(ValueRef<'a>),
+) -> Res<'a, ()> {
     let (rest, tag) = u8("value")(input)?;
     match Tag(tag) {
         Tag(0x21..=0x2F) => {
             let (rest, bytes) = take(usize::from(tag & 0x0F), "string")(rest)?;
             //= VAL-8
-            Ok((rest, ValueRef::String(utf8(bytes, "string")?)))
+            seen(ValueRef::String(utf8(bytes, "string")?));
+            Ok((rest, ()))
         }
-        Tag::SMALL_INT => u8("int")(rest).map(|(rest, value)| (rest, ValueRef::Int(i64::from(value)))),
-        Tag::ARRAY | Tag::DICTIONARY | Tag::PATCH => container(input, context),
-        _ => scalar(input, rest, Tag(tag), context),
+        Tag::SMALL_INT => {
+            let (rest, value) = u8("int")(rest)?;
+            seen(ValueRef::Int(i64::from(value)));
+            Ok((rest, ()))
+        }
+        Tag::INT => {
+            let (rest, value) = int(input, rest)?;
+            seen(ValueRef::Int(value));
+            Ok((rest, ()))
+        }
+        Tag::ARRAY | Tag::DICTIONARY | Tag::PATCH => {
+            let (rest, value) = container(input, context)?;
+            seen(value);
+            Ok((rest, ()))
+        }
+        _ => {
+            let (rest, value) = scalar(input, rest, Tag(tag), context)?;
+            seen(value);
+            Ok((rest, ()))
+        }
     }
 }
 
+#[inline]
+fn int<'a>(input: &'a [u8], rest: &'a [u8]) -> Res<'a, i64> {
+    let (after, value) = i64("int")(rest)?;
+    //= VAL-4
+    if (0..=255).contains(&value) {
+        return fail(input, ErrorCode::NON_CANONICAL, "int");
+    }
+    Ok((after, value))
+}
+
 /// The scalars that are less frequent, kept out of the fast path.
+#[inline(never)]
 fn scalar<'a>(input: &'a [u8], rest: &'a [u8], tag: Tag, context: &Context) -> Res<'a, ValueRef<'a>> {
     match tag {
         Tag::STRING => {
@@ -77,14 +120,6 @@ fn scalar<'a>(input: &'a [u8], rest: &'a [u8], tag: Tag, context: &Context) -> R
                 return fail(input, ErrorCode::NON_CANONICAL, "string");
             }
             Ok((after, ValueRef::String(text)))
-        }
-        Tag::INT => {
-            let (after, value) = i64("int")(rest)?;
-            //= VAL-4
-            if (0..=255).contains(&value) {
-                return fail(input, ErrorCode::NON_CANONICAL, "int");
-            }
-            Ok((after, ValueRef::Int(value)))
         }
         Tag::DOUBLE => u64("double")(rest).map(|(rest, bits)| (rest, ValueRef::Double(F64(bits)))),
         //= VAL-6

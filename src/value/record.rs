@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::fields::{Fields, FieldsRef, each_field};
+use super::fields::{Fields, FieldsRef, Known, each_field};
 use super::parse::Context;
 use crate::error::{BuildError, DecodeError};
 use crate::limits::MAX_RECORD;
 use crate::registry::ErrorCode;
 use crate::wire::parse::{array, at_offset, fail, u8, u16, whole};
-use crate::wire::{CountingSink, Sink};
+use crate::wire::{CountingSink, Sink, crc32};
 
 const MAGIC: &[u8; 5] = b"BLAZE";
 /// Magic, version, count and checksum.
@@ -47,7 +47,7 @@ impl<'a> RecordRef<'a> {
         whole(body, "record", |input| {
             let (rest, count) = u16("field count")(input)?;
             //= VAL-24
-            let (end, ()) = each_field(rest, count, &Context::PLAIN, |_, _| {})?;
+            let (end, ()) = each_field(rest, count, &Context::PLAIN, &mut Known::none(), |_, _| {})?;
             let raw = rest.get(..rest.len() - end.len()).unwrap_or_default();
             Ok((end, Self { version, fields: FieldsRef { count, raw } }))
         })
@@ -61,7 +61,7 @@ impl<'a> RecordRef<'a> {
         if magic != MAGIC {
             return fail(bytes, ErrorCode::BAD_MAGIC, "magic");
         }
-        let (body, version) = u8("version")(rest)?;
+        let (body, version) = u8("record version")(rest)?;
         match version {
             1 => Ok((RecordVersion::Plain, body)),
             2 => {
@@ -69,15 +69,15 @@ impl<'a> RecordRef<'a> {
                 let Some((covered, check)) =
                     bytes.split_last_chunk::<4>().filter(|_| bytes.len() >= MIN_CHECKED)
                 else {
-                    return fail(body, ErrorCode::TRUNCATED, "checksum");
+                    return fail(body, ErrorCode::TRUNCATED, "record checksum");
                 };
-                if crc32fast::hash(covered) != u32::from_be_bytes(*check) {
-                    return fail(check, ErrorCode::BAD_CHECKSUM, "checksum");
+                if crc32(covered) != u32::from_be_bytes(*check) {
+                    return fail(check, ErrorCode::BAD_CHECKSUM, "record checksum");
                 }
                 Ok((RecordVersion::Checked, covered.get(6..).unwrap_or_default()))
             }
             //= VAL-21
-            _ => fail(rest, ErrorCode::UNSUPPORTED_VERSION, "version"),
+            _ => fail(rest, ErrorCode::UNSUPPORTED_VERSION, "record version"),
         }
     }
 

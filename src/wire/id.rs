@@ -205,10 +205,11 @@ pub(crate) fn position<'a>(field: &'static str) -> impl Fn(&'a [u8]) -> Res<'a, 
     move |input| {
         let (rest, epoch) = u64(field)(input)?;
         let (rest, seq) = u64(field)(rest)?;
-        //= MSG-1
-        //= MSG-2
         match Position::new(epoch, seq) {
             Ok(position) => Ok((rest, position)),
+            //= MSG-1
+            Err(error) if seq > MAX_SEQ => fail(input, error.code, "position seq"),
+            //= MSG-2
             Err(error) => fail(input, error.code, field),
         }
     }

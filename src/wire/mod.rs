@@ -7,6 +7,7 @@ mod text;
 
 pub use id::{NodeId, NodeKey, Position, Timestamp, op_id};
 pub(crate) use id::{node, op_id_bytes, position, seq, timestamp, timestamp_or_never};
+pub(crate) use sink::{ArraySink, crc32};
 pub use sink::{CountingSink, Sink};
 pub use text::{CollectionName, DatabaseName, FieldName};
-pub(crate) use text::{common_key, common_name, database_name};
+pub(crate) use text::{common_key, database_name};

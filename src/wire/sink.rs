@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
+#[cfg(feature = "std")]
+use crc32fast::Hasher;
 
 /// Takes bytes in order. Writing cannot fail: what can be constructed can be encoded.
 ///
@@ -70,7 +72,7 @@ macro_rules! buffer_sink {
 
             #[inline]
             fn crc32_from(&self, start: usize) -> u32 {
-                crc32fast::hash(self.get(start..).unwrap_or_default())
+                crc32(self.get(start..).unwrap_or_default())
             }
         }
     };
@@ -78,6 +80,50 @@ macro_rules! buffer_sink {
 
 buffer_sink!(Vec<u8>);
 buffer_sink!(BytesMut);
+
+/// A sink of known size on the stack, for parts that become one write.
+pub(crate) struct ArraySink<const N: usize> {
+    bytes: [u8; N],
+    written: usize,
+}
+
+impl<const N: usize> ArraySink<N> {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; N], written: 0 }
+    }
+
+    #[inline]
+    pub(crate) const fn bytes(self) -> [u8; N] {
+        self.bytes
+    }
+}
+
+impl<const N: usize> Sink for ArraySink<N> {
+    /// What does not fit is left out: `N` is the size of what is written.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.patch(self.written, bytes);
+        self.written += bytes.len();
+    }
+
+    #[inline]
+    fn written(&self) -> usize {
+        self.written
+    }
+
+    #[inline]
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    #[inline]
+    fn crc32_from(&self, start: usize) -> u32 {
+        crc32(self.bytes.get(start..self.written).unwrap_or_default())
+    }
+}
 
 /// A sink that only counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,4 +152,20 @@ impl Sink for CountingSink {
     fn crc32_from(&self, _: usize) -> u32 {
         0
     }
+}
+
+/// CRC-32/ISO-HDLC of `bytes`.
+#[inline]
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    // `crc32fast::hash` asks each time what the processor can do, which for the bytes of one operation is
+    // a good part of the work. Without std the answer is known when this is compiled.
+    #[cfg(feature = "std")]
+    {
+        static START: std::sync::LazyLock<Hasher> = std::sync::LazyLock::new(Hasher::new);
+        let mut hasher = START.clone();
+        hasher.update(bytes);
+        hasher.finalize()
+    }
+    #[cfg(not(feature = "std"))]
+    crc32fast::hash(bytes)
 }

@@ -198,7 +198,7 @@ impl<'a> FilterRef<'a> {
             let (after, code) = u8(FIELD)(at)?;
             //= QRY-5
             if code == ALL && count > 1 {
-                return fail(at, ErrorCode::UNKNOWN_CODE, FIELD);
+                return fail(at, ErrorCode::UNKNOWN_CODE, "nested all");
             }
             //= QRY-7
             if matches!(code, AND | OR | NOT) && depth == MAX_FILTER_DEPTH {
