@@ -44,6 +44,7 @@ class Header:
 def read_header(reader: Reader, context: Context) -> Header:
     """Read a header; nothing of it means anything before its checksum (NOT-10)."""
     start = reader.pos
+    reader.need(HEADER)  # BLK-1: a header is one primitive
     encoding, flags = reader.uint(1), reader.uint(1)
     count, span = reader.uint(2), reader.uint(2)
     first, node = reader.uint(6), reader.take(16)
@@ -67,6 +68,13 @@ def read_header(reader: Reader, context: Context) -> Header:
     if payload_length > limits.MAX_BLOCK:
         raise DecodeError(Code.TOO_LONG, start + 28)  # BLK-9
     return Header(start, flags, count, span, first, node, payload_length)
+
+
+def declared_length(data: bytes, header: Header) -> int:
+    """Give the length to which a compressed payload says it decompresses, else 0."""
+    if not header.flags & LZ4 or header.payload_length < 4:
+        return 0
+    return int.from_bytes(data[header.payload_start : header.payload_start + 4], "big")
 
 
 def read_payload(data: bytes, header: Header, context: Context) -> dict:
@@ -141,9 +149,8 @@ def decode_block(data: bytes, context: Context) -> dict:
     reader = Reader(data)
     header = read_header(reader, context)
     reader.skip(header.payload_length)
-    block = read_payload(data, header, context)
     reader.finish()  # BLK-10
-    return block
+    return read_payload(data, header, context)
 
 
 def encode_block(obj: object) -> bytes:

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import kinds, limits, query, session
-from .blocks import HOLES, Header, encode_block, read_header, read_payload
+from .blocks import (
+    HOLES,
+    Header,
+    declared_length,
+    encode_block,
+    read_header,
+    read_payload,
+)
 from .context import Context
 from .errors import BadRequest, Code, DecodeError
 from .frames import (
@@ -280,7 +287,7 @@ def decode_message(data: bytes, context: Context) -> dict:
     reader.finish()  # MSG-5
     if kind.count_of is not None:
         headers = _read_headers(frame, kind, message, context)
-        message["blocks"] = [read_payload(data, h, context) for h in headers]
+        message["blocks"] = _read_payloads(data, headers, context)
     if kind.name == "push":
         del message["block_count"]
         if message["ids_check"] != ids_check(message["blocks"]):
@@ -343,6 +350,18 @@ def _check_pushed(header: Header, previous: Header | None) -> None:
         raise DecodeError(Code.MIXED_NODES, header.start + 12)  # MSG-27
     if header.first != previous.next_first:
         raise DecodeError(Code.NOT_CONTIGUOUS, header.start + 6)  # MSG-27
+
+
+def _read_payloads(data: bytes, headers: list[Header], context: Context) -> list[dict]:
+    """Read the payloads in order, within what a message may decompress to."""
+    blocks = []
+    decompressed = 0
+    for header in headers:
+        decompressed += declared_length(data, header)
+        if decompressed > limits.MAX_DECOMPRESSED:
+            raise DecodeError(Code.TOO_LONG, header.payload_start)  # MSG-34
+        blocks.append(read_payload(data, header, context))
+    return blocks
 
 
 def ids_check(blocks: list[dict]) -> str:

@@ -164,8 +164,8 @@ def _read_scalar(reader: Reader, tag: int, at: int, place: Place) -> dict:
         case 0x0E:  # COUNTER
             return _read_counter(reader, place)
         case 0x0F:  # VECTOR
-            number = reader.count(2)
-            bits = reader.items(number, lambda r: r.take(4).hex())
+            data = reader.take(4 * reader.count(2))  # one run for NOT-8
+            bits = [data[at : at + 4].hex() for at in range(0, len(data), 4)]
             return {"type": "vector", "bits": bits}
         case 0x10:  # SEALED
             data = reader.run(4, limits.MAX_BYTES, empty=False)  # VAL-15
