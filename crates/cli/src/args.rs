@@ -1,0 +1,213 @@
+//! The command line as it is typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use blazedb_relay_conformance::meaning::Target;
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Look into, make and check the bytes of the BlazeDB Relay protocol.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Start with `blazedb-relay decode`: without a file it explains an example.\n\n\
+    Exit codes: 0 fine; 1 the input breaks a rule, or a vector failed; 2 wrong usage, or a file that \
+    cannot be read.\n\
+    Colours go to terminals only; NO_COLOR=1 turns them off, CLICOLOR_FORCE=1 forces them.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Decode(Decode),
+    Encode(Encode),
+    Vectors(Vectors),
+    Harness(Harness),
+}
+
+/// Explain bytes: every field with its offset, its bytes and what it means.
+///
+/// Of bytes that break a rule it shows everything up to the fault, then the error code, the byte at which
+/// it is, and the rule of SPEC.md that they break; the exit code is 1.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay decode                                a bundled example\n  \
+    blazedb-relay decode capture.bin                    frames, one after another\n  \
+    echo 122a | blazedb-relay decode --hex --as value   the value 42\n  \
+    echo 02000000000000002a | blazedb-relay decode --hex --as value\n                                                      \
+    42 in a form that is not allowed, and why\n  \
+    blazedb-relay decode --json capture.bin | jq .      the same as JSON, one line for each frame")]
+pub(crate) struct Decode {
+    /// What to read; `-` is standard input.
+    ///
+    /// Without it standard input is read if it is piped, else a bundled example is explained.
+    pub(crate) file: Option<PathBuf>,
+
+    /// The input is hex digits; spaces and line breaks in it do not matter.
+    #[arg(long)]
+    pub(crate) hex: bool,
+
+    /// What the bytes are.
+    ///
+    /// Without it that is guessed from the bytes, and standard error says what was guessed and why.
+    #[arg(long = "as", value_name = "TARGET")]
+    pub(crate) target: Option<Name>,
+
+    /// Where a value stands: `removed`, `patch` and `counter` are values of some places only.
+    ///
+    /// `plain` is a record or query, `field` a field of an operation, `cell` a cell of a query response.
+    #[arg(long, value_name = "PLACE", default_value = "plain")]
+    pub(crate) position: Place,
+
+    /// Print the meaning as JSON (test-vectors/README.md) instead of the explanation.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show all bytes of long fields.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) full: bool,
+}
+
+/// Make bytes from JSON, the form that `decode --json` prints.
+///
+/// Several JSON texts, one on each line, become bytes one after another.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay decode --json capture.bin | blazedb-relay encode --as message > same.bin\n  \
+    echo '{\"type\":\"int\",\"value\":\"42\"}' | blazedb-relay encode --as value --hex\n  \
+    echo '{\"type\":\"ping\",\"request_id\":\"0\",\"more\":false,\"nonce\":\"1\",\"extensions\":[]}' \\\n    \
+    | blazedb-relay encode --as message -o ping.frame\n\n\
+    test-vectors/README.md describes the JSON of each target.")]
+pub(crate) struct Encode {
+    /// JSON to read; `-` or nothing is standard input.
+    pub(crate) file: Option<PathBuf>,
+
+    /// What the JSON describes.
+    #[arg(long = "as", value_name = "TARGET")]
+    pub(crate) target: Name,
+
+    /// Where a value stands (see `decode`).
+    #[arg(long, value_name = "PLACE", default_value = "plain")]
+    pub(crate) position: Place,
+
+    /// Write hex digits instead of bytes.
+    #[arg(long)]
+    pub(crate) hex: bool,
+
+    /// Write to this file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Run the test vectors, against this implementation or another one.
+///
+/// Another implementation is a command that speaks the harness protocol of test-vectors/README.md: one
+/// JSON request a line on its standard input, one JSON answer a line on its standard output.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay vectors                               this implementation\n  \
+    blazedb-relay vectors --target value --id value/int some of them\n  \
+    blazedb-relay vectors -- python3 test-vectors/python/harness.py\n                                                      \
+    another implementation")]
+pub(crate) struct Vectors {
+    /// The folder that holds MANIFEST.json.
+    ///
+    /// Without it: test-vectors here, or in the nearest folder above that has one.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Only vectors of this target; may be given several times.
+    #[arg(long = "target", value_name = "NAME")]
+    pub(crate) targets: Vec<Name>,
+
+    /// Only vectors whose id begins so.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) id: Option<String>,
+
+    /// Compare error codes but not where the error is.
+    #[arg(long)]
+    pub(crate) ignore_offsets: bool,
+
+    /// Print the result as JSON, with every failure.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The harness of another implementation, with its arguments.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Answer the harness protocol of test-vectors/README.md for this implementation.
+///
+/// One JSON request a line on standard input, one JSON answer a line on standard output, until the input
+/// ends.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:\n  \
+    echo '{\"id\":1,\"op\":\"decode\",\"target\":\"value\",\"hex\":\"122a\"}' | blazedb-relay harness")]
+pub(crate) struct Harness {}
+
+/// A target on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) Target);
+
+impl ValueEnum for Name {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self(Target::Message),
+            Self(Target::Frame),
+            Self(Target::Block),
+            Self(Target::Op),
+            Self(Target::Record),
+            Self(Target::Value),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self.0 {
+            Target::Message => "a frame with its fields and blocks",
+            Target::Frame => "the envelope of a message alone",
+            Target::Block => "one block of operations",
+            Target::Op => "one operation in row layout",
+            Target::Record => "a stand-alone record of BlazeDB",
+            Target::Value => "one BlazeBinary value",
+        };
+        Some(PossibleValue::new(self.0.name()).help(help))
+    }
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    Plain,
+    Field,
+    Cell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_target_has_a_name() {
+        for target in Target::ALL {
+            assert_eq!(Name::from_str(target.name(), false), Ok(Name(target)));
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_command() {
+        let cli = Cli::parse_from(["blazedb-relay", "vectors", "--target", "op", "--", "python3", "--json"]);
+        let Command::Vectors(vectors) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(vectors.command, ["python3", "--json"]);
+        assert!(!vectors.json);
+    }
+}

@@ -1,0 +1,117 @@
+//! `harness`: the line protocol of test-vectors/README.md for this implementation.
+
+use std::io::{self, BufRead, Write};
+
+use anyhow::Result;
+use blazedb_relay::registry::ErrorCode;
+use blazedb_relay_conformance::meaning::{Context, Refusal, Target, decode, encode, hex, parse_json, unhex};
+use serde_json::{Value as Json, json};
+
+use crate::Outcome;
+
+/// Runs the command.
+pub(crate) fn run() -> Result<Outcome> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(Outcome::Fine);
+        }
+        if !line.trim_ascii().is_empty() {
+            writeln!(output, "{}", answer(&line))?;
+            output.flush()?;
+        }
+    }
+}
+
+/// The answer to one request.
+fn answer(line: &[u8]) -> Json {
+    let request = core::str::from_utf8(line).ok().and_then(|text| parse_json(text.trim()).ok());
+    let id = request.as_ref().and_then(|request| request.get("id")).cloned().unwrap_or_default();
+    match request.as_ref().and_then(respond).unwrap_or_else(|| Err(("BAD_REQUEST".into(), 0))) {
+        Ok(ok) => json!({ "id": id, "ok": ok }),
+        Err((code, offset)) => json!({ "id": id, "err": { "code": code, "offset": offset } }),
+    }
+}
+
+/// What the request asks for; `None` if it is not understood.
+fn respond(request: &Json) -> Option<Result<Json, (String, u32)>> {
+    let operation = request.get("op")?.as_str()?;
+    if operation == "targets" {
+        return Some(Ok(json!({ "targets": Target::ALL.map(Target::name) })));
+    }
+    let target = Target::from_name(request.get("target")?.as_str()?)?;
+    let context = request.get("context").map_or_else(|| Some(Context::default()), Context::from_json)?;
+    match operation {
+        "decode" => {
+            let input = unhex(request.get("hex")?.as_str()?)?;
+            Some(match decode(target, &input, &context) {
+                Ok(decoded) => {
+                    // Nothing encodes to no bytes: there is no canonical form that fits.
+                    let reencoded = Some(hex(&decoded.reencoded)).filter(|hex| !hex.is_empty());
+                    Ok(json!({ "value": decoded.value, "reencoded": reencoded }))
+                }
+                Err(error) => Err((name(error.code), error.offset)),
+            })
+        }
+        "encode" => match encode(target, request.get("value")?, &context) {
+            Ok(bytes) => Some(Ok(json!({ "hex": hex(&bytes) }))),
+            Err(Refusal::Build(error)) => Some(Err((name(error.code), 0))),
+            Err(Refusal::Decode(error)) => Some(Err((name(error.code), 0))),
+            Err(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// The name of an error code, or its number.
+pub(crate) fn name(code: ErrorCode) -> String {
+    code.name().map_or_else(|| code.0.to_string(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(line: &str) -> Json {
+        answer(line.as_bytes())
+    }
+
+    #[test]
+    fn answers_are_those_of_the_documentation() {
+        let targets = ask(r#"{"id":9,"op":"targets"}"#);
+        assert_eq!(targets["ok"]["targets"].as_array().unwrap().len(), Target::ALL.len());
+        assert_eq!(
+            ask(r#"{"id":7,"op":"decode","target":"value","hex":"122a","context":{}}"#),
+            json!({ "id": 7, "ok": { "value": { "type": "int", "value": "42" }, "reencoded": "122a" } })
+        );
+        assert_eq!(
+            ask(r#"{"id":7,"op":"decode","target":"value","hex":"02000000000000002a"}"#),
+            json!({ "id": 7, "err": { "code": "NON_CANONICAL", "offset": 0 } })
+        );
+        assert_eq!(
+            ask(r#"{"id":"x","op":"encode","target":"value","value":{"type":"int","value":"42"}}"#),
+            json!({ "id": "x", "ok": { "hex": "122a" } })
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_bad_request() {
+        let bad = |id: Json| json!({ "id": id, "err": { "code": "BAD_REQUEST", "offset": 0 } });
+        assert_eq!(ask("nonsense"), bad(Json::Null));
+        assert_eq!(ask("[]"), bad(Json::Null));
+        assert_eq!(answer(&[0xFF, b'\n']), bad(Json::Null));
+        assert_eq!(ask(r#"{"id":1,"op":"sing"}"#), bad(json!(1)));
+        assert_eq!(ask(r#"{"id":1,"op":"decode","target":"value","hex":"1"}"#), bad(json!(1)));
+        assert_eq!(ask(r#"{"id":1,"op":"decode","target":"song","hex":"12"}"#), bad(json!(1)));
+        assert_eq!(
+            ask(r#"{"id":1,"op":"encode","target":"value","value":{"type":"int","value":42}}"#),
+            bad(json!(1))
+        );
+        assert_eq!(
+            ask(r#"{"id":1,"op":"decode","target":"value","hex":"12","context":{"phase":"x"}}"#),
+            bad(json!(1))
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! `blazedb-relay`: look into, make and check the bytes of the BlazeDB Relay protocol.
+
+mod args;
+mod child;
+mod decode;
+mod dump;
+mod encode;
+mod guess;
+mod harness;
+mod input;
+mod output;
+mod rule;
+mod vectors;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+
+/// How a command ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All is well.
+    Fine,
+    /// The input breaks a rule, or a vector failed; it was said.
+    Bad,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Decode(args) => decode::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Vectors(args) => vectors::run(&args),
+        Command::Harness(_) => harness::run(),
+    };
+    match result {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::FAILURE,
+        // Whoever read the output has seen enough.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

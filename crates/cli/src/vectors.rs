@@ -1,0 +1,281 @@
+//! `vectors`: run the test vectors.
+
+use std::env;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use blazedb_relay_conformance::meaning::{Context, Target, decode, encode, hex, unhex};
+use blazedb_relay_conformance::vectors::{self, Expected, Test, compare};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value as Json, json};
+
+use crate::Outcome;
+use crate::args;
+use crate::child::{Child, Silence};
+use crate::harness::name;
+use crate::output::{self, BAD, BOLD, FAINT, GOOD, WORD, grouped, wrap};
+
+/// Most failures that are listed.
+const MAX_LISTED: usize = 20;
+/// Longest text of one failure that is listed.
+const MAX_TEXT: usize = 400;
+/// How often another implementation is started again after it died.
+const MAX_DEATHS: usize = 5;
+
+/// Runs the command.
+pub(crate) fn run(args: &args::Vectors) -> Result<Outcome> {
+    let folder = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => find(&env::current_dir()?)?,
+    };
+    let files = vectors::load(&folder).map_err(|error| {
+        anyhow!(
+            "{error}; give the folder that holds MANIFEST.json with --dir (test-vectors in the repository)"
+        )
+    })?;
+    let chosen: Vec<_> = files
+        .iter()
+        .filter(|file| args.targets.is_empty() || args.targets.iter().any(|name| name.0 == file.target))
+        .flat_map(|file| file.tests.iter().map(|test| (file.target, test)))
+        .filter(|(_, test)| args.id.as_ref().is_none_or(|prefix| test.id.starts_with(prefix)))
+        .collect();
+    if chosen.is_empty() {
+        bail!("none of the vectors in {} has that target and id", folder.display());
+    }
+    let mut tested = match &*args.command {
+        [] => Tested::This,
+        command => Tested::other(command)?,
+    };
+    let report = test_all(&mut tested, &chosen, !args.ignore_offsets)?;
+    let print = if args.json { print_json } else { print_text };
+    print(&report)?;
+    Ok(if report.failures.is_empty() { Outcome::Fine } else { Outcome::Bad })
+}
+
+/// The nearest folder of vectors, looking upwards from `from`.
+fn find(from: &Path) -> Result<PathBuf> {
+    let places: Vec<_> = from.ancestors().map(|folder| folder.join("test-vectors")).collect();
+    let found = places.iter().find(|folder| folder.join("MANIFEST.json").is_file());
+    found.cloned().ok_or_else(|| {
+        let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        anyhow!(
+            "no MANIFEST.json of test vectors found; looked in {}. Run it in the repository, or give the \
+             folder with --dir",
+            looked.join(", ")
+        )
+    })
+}
+
+/// What the vectors are run against.
+enum Tested {
+    /// This program.
+    This,
+    /// Another one.
+    Other { child: Child, command: Vec<std::ffi::OsString>, targets: Vec<Target>, deaths: usize },
+}
+
+type Answer<T> = Result<Result<T, (String, u64)>, Silence>;
+
+impl Tested {
+    fn other(command: &[std::ffi::OsString]) -> Result<Self> {
+        let mut child = Child::start(command)?;
+        let names = match child.ask(json!({ "op": "targets" })) {
+            Ok(Ok(ok)) => ok["targets"].as_array().cloned(),
+            Ok(Err((code, _))) => bail!("the harness answered the request \"targets\" with {code}"),
+            Err(silence) => bail!("the harness was asked for its targets: {silence}"),
+        };
+        let names = names.context("the harness named no targets")?;
+        let targets = names.iter().filter_map(Json::as_str).filter_map(Target::from_name).collect();
+        Ok(Self::Other { child, command: command.to_vec(), targets, deaths: 0 })
+    }
+
+    fn knows(&self, target: Target) -> bool {
+        match self {
+            Self::This => true,
+            Self::Other { targets, .. } => targets.contains(&target),
+        }
+    }
+
+    fn decode(&mut self, target: Target, test: &Test) -> Answer<(Json, Vec<u8>)> {
+        match self {
+            Self::This => {
+                let decoded = decode(target, &test.input, &context(test)?);
+                let error =
+                    |error: blazedb_relay::error::DecodeError| (name(error.code), error.offset.into());
+                Ok(decoded.map(|decoded| (decoded.value, decoded.reencoded)).map_err(error))
+            }
+            Self::Other { child, .. } => {
+                let answer = child.ask(json!({
+                    "op": "decode",
+                    "target": target.name(),
+                    "hex": hex(&test.input),
+                    "context": test.context,
+                }))?;
+                Ok(answer.map(|mut ok| {
+                    let reencoded = ok["reencoded"].as_str().and_then(unhex).unwrap_or_default();
+                    (ok["value"].take(), reencoded)
+                }))
+            }
+        }
+    }
+
+    fn encode(&mut self, target: Target, test: &Test, value: &Json) -> Answer<Vec<u8>> {
+        match self {
+            Self::This => {
+                let encoded = encode(target, value, &context(test)?);
+                Ok(encoded.map_err(|refusal| (refusal.to_string(), 0)))
+            }
+            Self::Other { child, .. } => {
+                let answer = child.ask(json!({
+                    "op": "encode",
+                    "target": target.name(),
+                    "value": value,
+                    "context": test.context,
+                }))?;
+                Ok(answer.map(|ok| ok["hex"].as_str().and_then(unhex).unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Goes on after a death.
+    fn revive(&mut self) -> Result<()> {
+        if let Self::Other { child, command, deaths, .. } = self {
+            *deaths += 1;
+            if *deaths >= MAX_DEATHS {
+                bail!("the command died {MAX_DEATHS} times");
+            }
+            *child = Child::start(command)?;
+        }
+        Ok(())
+    }
+}
+
+fn context(test: &Test) -> Result<Context, Silence> {
+    Context::from_json(&test.context)
+        .ok_or_else(|| Silence::Garbled(format!("the context {} is not understood", test.context)))
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    passed: u64,
+    skipped: u64,
+    /// Vectors that were not run because the command died too often.
+    not_run: usize,
+    failures: Vec<Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    id: String,
+    spec: Vec<String>,
+    what: String,
+}
+
+fn test_all(tested: &mut Tested, tests: &[(Target, &Test)], offsets: bool) -> Result<Report> {
+    let bar = ProgressBar::new(tests.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg:.dim}")?);
+    let mut report = Report::default();
+    for (i, (target, test)) in tests.iter().enumerate() {
+        bar.inc(1);
+        bar.set_message(test.id.clone());
+        if !tested.knows(*target) {
+            report.skipped += 1;
+            continue;
+        }
+        let verdict = run_one(tested, *target, test, offsets);
+        let what = match &verdict {
+            Ok(None) => {
+                report.passed += 1;
+                continue;
+            }
+            Ok(Some(what)) => what.clone(),
+            Err(silence) => silence.to_string(),
+        };
+        report.failures.push(Failure { id: test.id.clone(), spec: test.spec.clone(), what });
+        if let Err(Silence::Gone(_)) = verdict
+            && let Err(error) = tested.revive()
+        {
+            report.not_run = tests.len() - i - 1;
+            bar.suspend(|| output::error(&format!("{error:#}; gave up at {}", test.id)));
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// What is wrong with the answers to one vector, if anything.
+fn run_one(
+    tested: &mut Tested,
+    target: Target,
+    test: &Test,
+    offsets: bool,
+) -> Result<Option<String>, Silence> {
+    let answer = tested.decode(target, test)?;
+    if let Some(what) = compare(test, &answer, offsets) {
+        return Ok(Some(format!("decode: {what}")));
+    }
+    let Expected::Valid { decoded: Some(value), canonical } = &test.expected else { return Ok(None) };
+    Ok(match tested.encode(target, test, value)? {
+        Ok(bytes) if bytes == *canonical => None,
+        Ok(bytes) => Some(format!("encode: wanted {}, got {}", hex(canonical), hex(&bytes))),
+        Err((error, _)) => Some(format!("encode: wanted {}, got {error}", hex(canonical))),
+    })
+}
+
+fn print_text(report: &Report) -> Result<()> {
+    let mut out = output::stdout();
+    for failure in report.failures.iter().take(MAX_LISTED) {
+        let rules =
+            if failure.spec.is_empty() { String::new() } else { format!(" ({})", failure.spec.join(", ")) };
+        writeln!(out, "{BAD}failed{BAD:#} {BOLD}{}{BOLD:#}{FAINT}{rules}{FAINT:#}", failure.id)?;
+        let mut text: String = failure.what.chars().take(MAX_TEXT).collect();
+        if text.len() < failure.what.len() {
+            text.push_str("... (all of it: --json)");
+        }
+        for line in wrap(&text, output::width() - 4) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    let hidden = report.failures.len().saturating_sub(MAX_LISTED);
+    if hidden > 0 {
+        writeln!(out, "... and {} more (--json lists all)", grouped(hidden))?;
+    }
+    let failed = report.failures.len();
+    let style = if failed == 0 { GOOD } else { BAD };
+    let (passed, skipped) = (grouped(report.passed), grouped(report.skipped));
+    write!(out, "{style}{passed} passed, {} failed, {skipped} skipped{style:#}", grouped(failed))?;
+    if report.not_run > 0 {
+        write!(out, "{WORD}, {} not run{WORD:#}", grouped(report.not_run))?;
+    }
+    writeln!(out)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn print_json(report: &Report) -> Result<()> {
+    let failure = |f: &Failure| json!({ "id": f.id, "spec": f.spec, "what": f.what });
+    let json = json!({
+        "passed": report.passed,
+        "failed": report.failures.len(),
+        "skipped": report.skipped,
+        "not_run": report.not_run,
+        "failures": report.failures.iter().map(failure).collect::<Vec<_>>(),
+    });
+    let mut out = output::stdout();
+    writeln!(out, "{json}")?;
+    out.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_vectors_says_where_it_looked() {
+        let error = find(Path::new("/nowhere/at/all")).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/at/all/test-vectors, /nowhere/at/test-vectors"), "{error}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The conformance kit of the BlazeDB Relay protocol: what its tests, its vectors and its command line
+//! share.
+//!
+//! [`meaning`] turns bytes into the JSON of test-vectors/README.md and back, through the production codec.
+//! [`reference`] does the first half a second time, written from SPEC.md alone. [`vectors`] reads the
+//! vectors, [`spec`] the requirements and tables of SPEC.md.
+
+pub mod fuzz;
+pub mod generate;
+pub mod meaning;
+pub mod reference;
+pub mod spec;
+pub mod vectors;

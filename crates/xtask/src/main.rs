@@ -1,0 +1,57 @@
+//! Repository chores.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a chore that fails says so and stops"
+)]
+#![allow(unreachable_pub, reason = "one binary; visibility says what its modules offer one another")]
+
+mod fuzz_seed;
+mod spec_index;
+mod vectors;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Repository chores: vectors, fuzz seeds, examples of SPEC.md")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Write the vectors, or compare them with their builders
+    GenVectors {
+        /// Only compare; fail at the first difference
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the form of the vectors, and that the reference decoder agrees with each
+    LintVectors,
+    /// Write the hex examples of SPEC.md from the vectors
+    SpecIndex {
+        /// Only compare
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the vectors as inputs of the fuzzers
+    FuzzSeed {
+        /// Where to
+        folder: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().chore {
+        Chore::GenVectors { check } => vectors::generate(check),
+        Chore::LintVectors => vectors::lint(),
+        Chore::SpecIndex { check } => spec_index::run(check),
+        Chore::FuzzSeed { folder } => fuzz_seed::run(&folder),
+    }
+}
