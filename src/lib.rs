@@ -9,7 +9,7 @@
 //!       op         one change of one record
 //!         value      BlazeBinary values, fields and records
 //!           wire       integers, names, identifiers, timestamps
-//!             error  registry  limits
+//!             error  registry  limits  time
 //! ```
 //!
 //! Decoding borrows from its input and allocates nothing; an error says which rule was broken, at which
@@ -66,6 +66,7 @@ pub mod message;
 pub mod op;
 pub mod registry;
 mod rule;
+pub mod time;
 pub mod value;
 pub mod wire;
 
