@@ -91,7 +91,12 @@ impl Database {
         let database = self.id;
         let readers = self.reads.entry(after).or_insert_with(|| {
             let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(io.config.read_bytes);
-            io.ask(Asked::Read(database, after), |ticket| Output::Read { ticket, database, after, max_bytes });
+            io.ask(Asked::Read(database, after), |ticket| Output::Read {
+                ticket,
+                database,
+                after,
+                max_bytes,
+            });
             Vec::new()
         });
         readers.push(reader);

@@ -166,7 +166,9 @@ impl Relay {
             let may_read = |wanted: &_| session.may_read(wanted);
             let readable = |name: &str| session.rights.access(name).read;
             //= SES-92
-            if !session.subscriptions.are_allowed(may_read) || !session.requests.are_allowed(may_read, readable) {
+            if !session.subscriptions.are_allowed(may_read)
+                || !session.requests.are_allowed(may_read, readable)
+            {
                 self.leave(conn, GoodbyeReason::RESTARTING);
             }
         } else if let Some(connection) = self.connections.get_mut(&conn)

@@ -205,7 +205,9 @@ impl Relay {
                 asked => mismatch(asked),
             },
             Input::NodeLoaded { ticket, claim } => match self.io.answered(ticket) {
-                Some(Asked::Node(database, node, conn)) => self.node_loaded(database, node, conn, Some(claim)),
+                Some(Asked::Node(database, node, conn)) => {
+                    self.node_loaded(database, node, conn, Some(claim))
+                }
                 asked => mismatch(asked),
             },
             Input::Appended { ticket, first_seq } => match self.io.answered(ticket) {
@@ -302,3 +304,6 @@ impl Relay {
 fn mismatch(asked: Option<Asked>) {
     debug_assert!(asked.is_none(), "this does not answer {asked:?}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,12 @@ impl Relay {
         let database = opening.name.clone();
         connection.opening = Some(Box::new(opening));
         let credentials = credentials(&handshake.authentication);
-        self.io.ask(Asked::Authorize(conn), |ticket| Output::Authorize { ticket, conn, database, credentials });
+        self.io.ask(Asked::Authorize(conn), |ticket| Output::Authorize {
+            ticket,
+            conn,
+            database,
+            credentials,
+        });
     }
 
     /// The credentials of a handshake are good.
@@ -47,7 +52,8 @@ impl Relay {
         //= RLY-51
         let connected = self.principals.get(&grant.principal).copied().unwrap_or(0);
         if connected >= self.io.config.of_one_principal {
-            return self.close(conn, Fault::new(ErrorCode::OVERLOADED, "too many connections of one principal"));
+            return self
+                .close(conn, Fault::new(ErrorCode::OVERLOADED, "too many connections of one principal"));
         }
         *self.principals.entry(grant.principal.clone()).or_default() += 1;
         opening.grant = Some(grant);
@@ -103,7 +109,9 @@ impl Relay {
     /// The database of a handshake is open.
     fn enter(&mut self, conn: ConnId, id: DatabaseId) {
         let Some(database) = self.databases.get_mut(&id) else { return };
-        let Some(opening) = self.connections.get_mut(&conn).and_then(|it| it.opening.as_mut()) else { return };
+        let Some(opening) = self.connections.get_mut(&conn).and_then(|it| it.opening.as_mut()) else {
+            return;
+        };
         opening.database = Some(id);
         database.users += 1;
         let node = opening.node;
@@ -266,7 +274,10 @@ fn opening(handshake: &Handshake<'_>, own: Capabilities) -> Result<Opening, Faul
         //= NEG-3
         //= NEG-6
         } else if capability.is_required() {
-            return Err(Fault::new(ErrorCode::CAPABILITY_REQUIRED, "this relay has not all that is required"));
+            return Err(Fault::new(
+                ErrorCode::CAPABILITY_REQUIRED,
+                "this relay has not all that is required",
+            ));
         }
     }
     let mut update_bytes = LimitId::UPDATE_BYTES.default_value().unwrap_or(u64::MAX);
@@ -318,7 +329,8 @@ fn agreed(capabilities: Capabilities) -> impl Iterator<Item = Capability> {
 }
 
 fn limits(io: &mut Io) -> Vec<Limit> {
-    let mut limits: Vec<_> = io.config.limits().map(|(id, value)| Limit { id: LimitId(id.0), value }).to_vec();
+    let mut limits: Vec<_> =
+        io.config.limits().map(|(id, value)| Limit { id: LimitId(id.0), value }).to_vec();
     // Grease stands behind all assigned ids.
     limits.extend(io.grease().map(|code| Limit { id: LimitId(code), value: 0 }));
     limits

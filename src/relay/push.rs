@@ -62,7 +62,10 @@ struct Pushed {
 enum Verdict {
     /// It gets that many seqs.
     Accept(u16),
-    Refuse { code: ErrorCode, index: u16 },
+    Refuse {
+        code: ErrorCode,
+        index: u16,
+    },
 }
 
 impl Pushing {
@@ -216,7 +219,12 @@ impl Visit for Judge<'_> {
 
 impl Active<'_> {
     /// Takes a push, or answers it with later.
-    pub(super) fn push(&mut self, packet: &Packet<'_>, frame: &Bytes, push: &message::Push<'_>) -> Result<(), Stop> {
+    pub(super) fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: &Bytes,
+        push: &message::Push<'_>,
+    ) -> Result<(), Stop> {
         let request_id = packet.request_id();
         //= SES-66
         if self.session.requests.contains(request_id) || self.session.pushing.contains(request_id) {

@@ -5,12 +5,12 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::push::Pushing;
 use super::database::Database;
 use super::event::{ConnId, DatabaseId, Framing, Principal};
 use super::io::Io;
 use super::link::Link;
 use super::page::Wanted;
+use super::push::Pushing;
 use super::requests::Requests;
 use super::rights::Rights;
 use super::state::{Event, State};

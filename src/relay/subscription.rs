@@ -276,8 +276,7 @@ impl Active<'_> {
                 break Wait::Log;
             }
             //= SES-86
-            let budget =
-                Budget { bytes: *update_bytes, room: subscription.room(), operations: u64::MAX };
+            let budget = Budget { bytes: *update_bytes, room: subscription.room(), operations: u64::MAX };
             let page = if let Some(blocks) = database.tail.after(from) {
                 page(from, blocks, &lens, budget, &mut io.encoder)?
             } else if let Some(blocks) = read.and_then(|read| read_after(read, from)) {
