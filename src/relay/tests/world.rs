@@ -345,6 +345,17 @@ fn blocks_of(number: u128, first: u64, ops: &[(&str, u64)], text: &str, how: Com
     builder.finish(how).unwrap().to_vec()
 }
 
+/// A block of one update that removes a field, which needs `crdt`.
+pub(crate) fn removal(number: u128, seq: u64) -> Vec<u8> {
+    let id = node(number);
+    let fields = Fields::new(vec![(FieldName::new("title").unwrap(), Value::Removed)]).unwrap();
+    let place = (CollectionName::new("a").unwrap(), Uuid::from_u128(1));
+    let op = Op::new((id, seq), Timestamp::new(seq, id).unwrap(), OpKind::Update, place, fields).unwrap();
+    let mut builder = BlockBuilder::new(id, seq);
+    builder.push(&op).unwrap();
+    builder.finish(Compression::None).unwrap().to_vec()
+}
+
 /// A push of blocks.
 pub(crate) fn push(id: u32, blocks: &[Vec<u8>]) -> Vec<u8> {
     let raw = blocks.concat();
