@@ -42,7 +42,7 @@ fn all_readers_share_the_bytes_that_came() {
     world.send(1, subscribe(1, (0, 0), WIDE, &[]));
     world.send(2, subscribe(2, (0, 0), WIDE, &["a"]));
     let bytes = compressed(9, 1, &[("a", 1), ("a", 2)]);
-    world.send(9, push(1, &[bytes.clone()]));
+    world.send(9, push(1, core::slice::from_ref(&bytes)));
     let append = world.question();
     let ticket = world::ticket(&append);
     let now = crate::time::Time { monotonic_ms: 0, unix_ms: 0 };

@@ -239,7 +239,12 @@ impl World {
                 };
                 Input::StateCounted { ticket, counts }
             }
-            other => panic!("the store does not answer {other:?}"),
+            Output::RunQuery { .. }
+            | Output::Send { .. }
+            | Output::Close { .. }
+            | Output::PauseReading { .. }
+            | Output::ResumeReading { .. }
+            | Output::CloseDatabase { .. } => panic!("the store does not answer {output:?}"),
         }
     }
 
