@@ -33,11 +33,10 @@ impl Timestamp {
         Ok(Self { counter, node })
     }
 
-    /// The base of a counter: a timestamp or never, read as one run of 24 bytes (B.1).
+    /// The base of a counter: a timestamp or never, judged as a pair.
     pub(super) fn read_base(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         let at = reader.at();
-        let mut base = reader.inner(24)?;
-        let base = Self { counter: base.u64()?, node: base.uuid()? };
+        let base = Self { counter: reader.u64()?, node: reader.uuid()? };
         let never = base.counter == 0 && base.node == NIL;
         let legal = (1..=MAX_53).contains(&base.counter) && base.node != NIL;
         if !never && !legal {

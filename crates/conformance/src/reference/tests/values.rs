@@ -99,7 +99,7 @@ fn counters() {
     assert_eq!(field("0E 0000000000000001 00000000000000000000000000000000"), Err(("BAD_TIMESTAMP", 1)));
     assert_eq!(field("0E 0000000000000000 01000000000000000000000000000000"), Err(("BAD_TIMESTAMP", 1)));
     assert_eq!(field("0E 0020000000000000 01000000000000000000000000000000"), Err(("BAD_TIMESTAMP", 1)));
-    assert_eq!(field("0E 0020000000000000 01"), Err(("TRUNCATED", 1)));
+    assert_eq!(field("0E 0020000000000000 01"), Err(("TRUNCATED", 9)));
 }
 
 #[track_caller]
