@@ -108,7 +108,11 @@ impl<'a> Packet<'a> {
             //= MSG-34
             decompressed = block.declared_len().saturating_add(decompressed);
             if decompressed > MAX_DECOMPRESSED {
-                return Err(DecodeError::new(ErrorCode::TOO_LONG, offset + block.payload_at(), "decompressed together"));
+                return Err(DecodeError::new(
+                    ErrorCode::TOO_LONG,
+                    offset + block.payload_at(),
+                    "decompressed together",
+                ));
             }
             block
                 .rows(scratch)

@@ -7,6 +7,7 @@ use blazedb_relay::registry::{ErrorCode, MessageType};
 use blazedb_relay_conformance::meaning::{self, Context, Target};
 use blazedb_relay_conformance::vectors::{Expected, File, Test, compare, load};
 use blazedb_relay_conformance::{fuzz, spec};
+use serde_json::Value as Json;
 
 fn files() -> Vec<File> {
     let files = load(&spec::root().join("test-vectors")).unwrap();
@@ -25,7 +26,8 @@ fn is_valid(test: &Test) -> bool {
 
 /// Valid vectors that are small enough to be taken apart at every byte.
 fn samples() -> Vec<(Target, Test)> {
-    let all = files().into_iter().flat_map(|file| file.tests.into_iter().map(move |test| (file.target, test)));
+    let all =
+        files().into_iter().flat_map(|file| file.tests.into_iter().map(move |test| (file.target, test)));
     let samples: Vec<_> = all.filter(|(_, test)| is_valid(test) && test.input.len() <= 4_096).collect();
     assert!(samples.len() > 100);
     samples
@@ -118,8 +120,8 @@ fn cut_at_every_byte_fails() {
             let input = &test.input[..len];
             let error = meaning::decode(target, input, &context(&test)).unwrap_err();
             assert!(error.offset as usize <= len, "{} cut at {len}: {error}", test.id);
-            let allowed = error.code == ErrorCode::TRUNCATED
-                || (checked && error.code == ErrorCode::BAD_CHECKSUM);
+            let allowed =
+                error.code == ErrorCode::TRUNCATED || (checked && error.code == ErrorCode::BAD_CHECKSUM);
             assert!(allowed, "{} cut at {len}: {error}", test.id);
         }
     }
@@ -145,16 +147,18 @@ fn flipped_bits_fail() {
         if !matches!(target, Target::Op | Target::Block | Target::Message) {
             continue;
         }
-        let compressed =
-            meaning::decode(target, &test.input, &context(&test)).unwrap().value.to_string().contains(":true");
-        for at in 0..test.input.len() {
+        let value = meaning::decode(target, &test.input, &context(&test)).unwrap().value;
+        // Nobody looks at the blocks of an unknown message (EXT-4).
+        let skipped = if value["type"] == "unknown" { value["blocks"].as_str().unwrap().len() / 2 } else { 0 };
+        let is_compressed = |value: &Json| value.to_string().contains(r#""compressed":true"#);
+        for at in 0..test.input.len() - skipped {
             for bit in 0..8 {
                 let mut input = test.input.clone();
                 input[at] ^= 1 << bit;
                 if let Ok(decoded) = meaning::decode(target, &input, &context(&test)) {
                     // LZ4 has many encodings of one text: some flips there change nothing.
-                    assert!(compressed, "{}: a flip of bit {bit} of byte {at} went unnoticed", test.id);
-                    assert!(decoded.value.to_string().contains(":true"));
+                    assert!(is_compressed(&value), "{}: a flip of bit {bit} of byte {at} went unnoticed", test.id);
+                    assert!(is_compressed(&decoded.value));
                 }
             }
         }
