@@ -144,7 +144,8 @@ fn one_byte_more_fails() {
 #[test]
 fn flipped_bits_fail() {
     for (target, test) in samples() {
-        if !matches!(target, Target::Op | Target::Block | Target::Message) {
+        // Every bit of a long one costs a decoding of all of it, and shows nothing that a short one does not.
+        if !matches!(target, Target::Op | Target::Block | Target::Message) || test.input.len() > 1_024 {
             continue;
         }
         let value = meaning::decode(target, &test.input, &context(&test)).unwrap().value;

@@ -1,7 +1,7 @@
 //! Writes the hex examples of SPEC.md from the vectors they are.
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
