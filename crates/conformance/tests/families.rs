@@ -1,5 +1,7 @@
 //! What holds for every vector: it is cut, lengthened, damaged and fed in pieces.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+
 use std::collections::BTreeSet;
 
 use blazedb_relay::frame::{Phase, peek};
