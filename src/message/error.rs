@@ -46,10 +46,7 @@ impl<'a> Error<'a> {
             let (rest, scope) = small_code(Scope::from_code, "scope")(rest)?;
             //= MSG-33
             if scope == Scope::Request && input.request_id == 0 {
-                return fail(
-                    input.frame.get(4..).unwrap_or_default(),
-                    ErrorCode::BAD_REQUEST_ID, "scope",
-                );
+                return fail(input.frame.get(4..).unwrap_or_default(), ErrorCode::BAD_REQUEST_ID, "scope");
             }
             let (rest, retry_after) = u32("retry after")(rest)?;
             let (rest, text) = ErrorText::text8("text")(rest)?;

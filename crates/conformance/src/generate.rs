@@ -53,7 +53,11 @@ enum Place {
 fn within(u: &mut Unstructured<'_>, low: u64, high: u64) -> Result<u64> {
     let candidates = [low, high, low.saturating_add(1), high.saturating_sub(1), 255, 256, 65_535, 65_536];
     let candidate = *u.choose(&candidates)?;
-    if u.ratio(1, 3)? && (low..=high).contains(&candidate) { Ok(candidate) } else { u.int_in_range(low..=high) }
+    if u.ratio(1, 3)? && (low..=high).contains(&candidate) {
+        Ok(candidate)
+    } else {
+        u.int_in_range(low..=high)
+    }
 }
 
 fn uuid(u: &mut Unstructured<'_>) -> Result<uuid::Uuid> {

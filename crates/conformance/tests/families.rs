@@ -1,5 +1,7 @@
 //! What holds for every vector: it is cut, lengthened, damaged and fed in pieces.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+
 use std::collections::BTreeSet;
 
 use blazedb_relay::frame::{Phase, peek};
@@ -25,7 +27,8 @@ fn is_valid(test: &Test) -> bool {
 
 /// Valid vectors that are small enough to be taken apart at every byte.
 fn samples() -> Vec<(Target, Test)> {
-    let all = files().into_iter().flat_map(|file| file.tests.into_iter().map(move |test| (file.target, test)));
+    let all =
+        files().into_iter().flat_map(|file| file.tests.into_iter().map(move |test| (file.target, test)));
     let samples: Vec<_> = all.filter(|(_, test)| is_valid(test) && test.input.len() <= 4_096).collect();
     assert!(samples.len() > 100);
     samples
@@ -118,8 +121,8 @@ fn cut_at_every_byte_fails() {
             let input = &test.input[..len];
             let error = meaning::decode(target, input, &context(&test)).unwrap_err();
             assert!(error.offset as usize <= len, "{} cut at {len}: {error}", test.id);
-            let allowed = error.code == ErrorCode::TRUNCATED
-                || (checked && error.code == ErrorCode::BAD_CHECKSUM);
+            let allowed =
+                error.code == ErrorCode::TRUNCATED || (checked && error.code == ErrorCode::BAD_CHECKSUM);
             assert!(allowed, "{} cut at {len}: {error}", test.id);
         }
     }
@@ -145,8 +148,11 @@ fn flipped_bits_fail() {
         if !matches!(target, Target::Op | Target::Block | Target::Message) {
             continue;
         }
-        let compressed =
-            meaning::decode(target, &test.input, &context(&test)).unwrap().value.to_string().contains(":true");
+        let compressed = meaning::decode(target, &test.input, &context(&test))
+            .unwrap()
+            .value
+            .to_string()
+            .contains(":true");
         for at in 0..test.input.len() {
             for bit in 0..8 {
                 let mut input = test.input.clone();

@@ -1,5 +1,7 @@
 //! The tables of SPEC.md, the code and the Kaitai description name the same numbers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -154,6 +156,7 @@ fn grease_is_never_assigned() {
 
 /// Changing this changes the wire contract (LIM-1).
 #[test]
+#[allow(trivial_numeric_casts, reason = "some limits are u64 already")]
 fn limits_agree() {
     macro_rules! limits {
         ($($name:ident)*) => { vec![$((stringify!($name).to_owned(), limits::$name as u64)),*] };

@@ -4,8 +4,10 @@
 //! `requirements.snap` states the coverage. After a change, run with `UPDATE_SNAPSHOTS=1` and look at the
 //! difference.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+
+use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +127,7 @@ fn every_must_of_the_byte_layers_has_code_and_vectors() {
             continue;
         };
         let excused = NO_VECTOR.iter().any(|(excused, _)| excused == id);
-        if found.code.is_empty() && !(excused && !found.tests.is_empty()) {
+        if found.code.is_empty() && (!excused || found.tests.is_empty()) {
             missing.push(format!("{id}: no code"));
         }
         if excused {

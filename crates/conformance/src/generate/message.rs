@@ -147,8 +147,7 @@ fn strings(numbers: Vec<u64>) -> Json {
 
 /// Odd types only: even ones are unknown, and those may not be ignored.
 fn extensions(u: &mut Unstructured<'_>) -> Result<Json> {
-    let types: BTreeSet<_> =
-        ascending(u, 3, 0, 0xFFFF)?.into_iter().map(|kind| kind | 1).collect();
+    let types: BTreeSet<_> = ascending(u, 3, 0, 0xFFFF)?.into_iter().map(|kind| kind | 1).collect();
     types.into_iter().map(|kind| Ok(json!({ "type": kind.to_string(), "hex": data(u, 20)? }))).collect()
 }
 
@@ -324,9 +323,8 @@ fn filter(u: &mut Unstructured<'_>, sources: u64, depth: usize) -> Result<Json> 
             return Ok(json!({ "op": "not", "of": filter(u, sources, depth + 1)? }));
         }
         let op = *u.choose(&["and", "or"])?;
-        let of = (0..u.int_in_range(1..=3)?)
-            .map(|_| filter(u, sources, depth + 1))
-            .collect::<Result<Vec<_>>>()?;
+        let of =
+            (0..u.int_in_range(1..=3)?).map(|_| filter(u, sources, depth + 1)).collect::<Result<Vec<_>>>()?;
         return Ok(json!({ "op": op, "of": of }));
     }
     let path = path(u, 0, sources)?;
@@ -373,8 +371,7 @@ fn query(u: &mut Unstructured<'_>) -> Result<Json> {
             json!({ "aggregate": index.to_string(), "direction": direction })
         });
     }
-    let filter =
-        if u.ratio(1, 4)? { json!({ "op": "all" }) } else { filter(u, sources, 0)? };
+    let filter = if u.ratio(1, 4)? { json!({ "op": "all" }) } else { filter(u, sources, 0)? };
     Ok(json!({
         "collection": text(u, 1, 20)?,
         "after": position(u)?,
