@@ -54,7 +54,8 @@ fn fill(text: &str, layouts: &BTreeMap<String, Vec<(String, String)>>) -> Result
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("<!-- hex:") {
         let (id, after) = after.split_once(" -->").context("SPEC.md: a hex marker is not closed")?;
-        let (_, after) = after.split_once("<!-- /hex -->").with_context(|| format!("SPEC.md: {id} has no end"))?;
+        let (_, after) =
+            after.split_once("<!-- /hex -->").with_context(|| format!("SPEC.md: {id} has no end"))?;
         let layout = layouts.get(id).with_context(|| format!("SPEC.md: there is no vector {id}"))?;
         if layout.is_empty() {
             bail!("SPEC.md: vector {id} has no layout");
