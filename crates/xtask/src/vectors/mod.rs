@@ -14,8 +14,8 @@ mod pieces;
 mod records;
 mod values;
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -145,13 +145,11 @@ fn put_json(text: &mut String, json: &Json, indent: usize) -> Result<()> {
     let line = serde_json::to_string(json)?;
     let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
     let entries: Vec<(Option<&String>, &Json)> = match json {
-        Json::Array(items) if column + line.len() > WIDTH => items.iter().map(|item| (None, item)).collect(),
-        Json::Object(map) if column + line.len() > WIDTH => {
-            map.iter().map(|(key, item)| (Some(key), item)).collect()
-        }
-        _ => Vec::new(),
+        Json::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        Json::Object(map) => map.iter().map(|(key, item)| (Some(key), item)).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     };
-    if entries.is_empty() {
+    if column + line.len() <= WIDTH || entries.is_empty() {
         text.push_str(&line);
         return Ok(());
     }
