@@ -5,7 +5,7 @@
 //! ```text
 //! codec      frame and message together: Packet
 //!   message    what is said                      frame   where it begins and ends
-//!     block      operations of one node, stored and forwarded as one unit
+//!     block      operations of one node, stored and forwarded as one unit    merge   what they add up to
 //!       op         one change of one record
 //!         value      BlazeBinary values, fields and records
 //!           wire       integers, names, identifiers, timestamps
@@ -62,6 +62,7 @@ pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod merge;
 pub mod message;
 pub mod op;
 pub mod registry;
