@@ -135,14 +135,14 @@ impl<'a> Packet<'a> {
                 .map_err(|error| error.shifted(offset))?;
             offset += block.raw().len();
         }
-        match &self.message {
-            //= MSG-24
-            Message::Push(push) if push.ids_check != both.ids.check() => {
-                let offset = frame::HEAD + Push::IDS_CHECK_AT;
-                Err(DecodeError::new(ErrorCode::BAD_IDS_CHECK, offset, "ids check"))
-            }
-            _ => Ok(()),
+        //= MSG-24
+        if let Message::Push(push) = &self.message
+            && push.ids_check != both.ids.check()
+        {
+            let offset = frame::HEAD + Push::IDS_CHECK_AT;
+            return Err(DecodeError::new(ErrorCode::BAD_IDS_CHECK, offset, "ids check"));
         }
+        Ok(())
     }
 
     /// Writes the whole frame.
@@ -279,11 +279,10 @@ fn id_fits(needed: Option<RequestId>, id: u32, message: &Message<'_>) -> bool {
     match needed {
         Some(RequestId::Needed) => id != 0,
         Some(RequestId::None) => id == 0,
-        Some(RequestId::Any) | None => match message {
-            //= MSG-33
-            Message::Error(error) => id != 0 || error.scope != Scope::Request,
-            _ => true,
-        },
+        //= MSG-33
+        Some(RequestId::Any) | None => {
+            !matches!(message, Message::Error(error) if id == 0 && error.scope == Scope::Request)
+        }
     }
 }
 

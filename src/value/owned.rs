@@ -73,6 +73,23 @@ impl Entries {
         Ok(Self(entries))
     }
 
+    /// Entries that ascend by key.
+    pub(crate) const fn ascending(entries: Vec<(Box<str>, Value)>) -> Self {
+        Self(entries)
+    }
+
+    /// The value at `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let found = self.0.binary_search_by(|(this, _)| (**this).cmp(key)).ok()?;
+        self.0.get(found).map(|(_, value)| value)
+    }
+
+    /// The value at `key`, without the others.
+    pub(crate) fn into_value(self, key: &str) -> Option<Value> {
+        self.0.into_iter().find(|(this, _)| **this == *key).map(|(_, value)| value)
+    }
+
     /// The entries, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (&**key, value))
@@ -152,14 +169,12 @@ impl Value {
 
     /// The greatest base of the counters inside, or never (VAL-14).
     pub(crate) fn greatest_base(&self) -> Timestamp {
-        match self {
-            Self::Counter { base, .. } => *base,
-            // Counters stand nowhere else (VAL-12).
-            Self::Patch(entries) => {
-                entries.iter().map(|(_, value)| value.greatest_base()).max().unwrap_or(Timestamp::NEVER)
-            }
-            _ => Timestamp::NEVER,
+        if let Self::Counter { base, .. } = self {
+            return *base;
         }
+        // Counters stand nowhere else (VAL-12).
+        let Self::Patch(entries) = self else { return Timestamp::NEVER };
+        entries.iter().map(|(_, value)| value.greatest_base()).max().unwrap_or(Timestamp::NEVER)
     }
 
     /// Writes a value that was checked. The most frequent kinds are written where this is inlined.
