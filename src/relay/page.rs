@@ -239,6 +239,7 @@ pub(super) fn page<'b>(
 ) -> Result<Page, Stop> {
     let mut page = Page { end: from, ..Page::default() };
     let (mut operations, mut decompressed) = (0, 0);
+    //= RLY-34
     for block in blocks {
         if lens.passes_over(&block.header) {
             page.end = block.last_seq();
@@ -271,9 +272,12 @@ pub(super) fn page<'b>(
             break;
         }
         let Ok(seq) = Seq::new(block.first_seq) else { return Err(Stop::Leave(GoodbyeReason::RESTARTING)) };
+        //= RLY-36
         page.first_seqs.push(seq);
+        //= RLY-35
         page.blocks.push(bytes);
         page.bytes = after;
+        //= RLY-41
         page.end = block.last_seq();
     }
     Ok(page)

@@ -99,6 +99,7 @@ impl Subscription {
         if page.bytes > 0 {
             self.count(new.seq(), page.bytes);
         } else {
+            //= SES-88
             self.moved_at = io.ms();
         }
     }
@@ -182,6 +183,7 @@ impl Active<'_> {
         if subscriptions.used.contains(number) {
             return close(ErrorCode::DUPLICATE_SUBSCRIPTION, "a subscription's number is used once");
         }
+        //= SES-105
         if !subscriptions.used.add(number) {
             return close(ErrorCode::RATE_LIMITED, "count the numbers of subscriptions up");
         }

@@ -333,6 +333,7 @@ fn subscriptions_keep_to_rights_and_history() {
     assert_eq!(world.send(1, subscribe(5, (1, 0), 1, &["open"])), ["1 < update 5: e1:0 -> 0 []"]);
 }
 
+//= RLY-59 test
 #[test]
 fn a_failed_read_lets_the_reader_come_back() {
     let mut world = cold(&[1]);

@@ -1,6 +1,8 @@
 //! Clients that do anything at any time, with a store that answers in any order and fails: what every
 //! reader and writer is told must fit together.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "these clients look at some messages only")]
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
