@@ -177,8 +177,8 @@ impl Relay {
         let Some(database) = self.databases.get_mut(&id) else { return };
         let groups = match database.writer.under_way.take() {
             Some(Write::Append(groups)) if first_seq == database.history.head() + 1 => groups,
-            other => {
-                debug_assert!(other.is_none(), "an append begins behind the head");
+            _ => {
+                debug_assert!(false, "an append begins behind the head");
                 self.log_lost(id);
                 return;
             }
