@@ -170,6 +170,7 @@ impl Record {
         Change::Entry
     }
 
+    //= MRG-20
     /// Drops what the register `by`, which was put at `place`, hides: counters beside it, and what stands
     /// below it.
     #[inline]
@@ -227,6 +228,8 @@ impl Record {
         }
     }
 
+    //= MRG-19
+    //= MRG-20
     /// Drops everything that MRG-17 and MRG-18 allow.
     pub(super) fn prune<O: Observe>(&mut self, report: &mut Report<'_, O>) {
         let mut tops = Tops::default();
