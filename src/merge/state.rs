@@ -296,7 +296,7 @@ impl State {
         change(self.collections.entry(collection.into()).or_default().entry(record).or_default())
     }
 
-    fn rows(&self, collection: &str, record: Uuid) -> Option<&Record> {
+    pub(super) fn rows(&self, collection: &str, record: Uuid) -> Option<&Record> {
         self.collections.get(collection)?.get(&record)
     }
 
