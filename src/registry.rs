@@ -484,7 +484,7 @@ pub const COMMON_NAMES: [&str; 58] = [
 ];
 
 /// A set of capabilities that this version knows: what two ends agreed on.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Capabilities(u8);
 
 impl Capabilities {
@@ -505,6 +505,12 @@ impl Capabilities {
     #[must_use]
     pub const fn has(self, capability: Capability) -> bool {
         self.0 & Self::bit(capability) != 0
+    }
+
+    /// True if a capability is in this set that is not in `other`.
+    #[must_use]
+    pub const fn exceed(self, other: Self) -> bool {
+        self.0 & !other.0 != 0
     }
 
     const fn bit(capability: Capability) -> u8 {
