@@ -100,9 +100,24 @@ impl<'a> Packet<'a> {
         capabilities: Capabilities,
         scratch: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
+        self.visit_blocks(frame, capabilities, scratch, &mut ())
+    }
+
+    /// As [`Self::validate_blocks`], and shows each operation to `visitor` on the way. What it was shown
+    /// is legal only if this returns `Ok`.
+    ///
+    /// # Errors
+    /// As [`Self::validate_blocks`].
+    pub fn visit_blocks<V: Visit>(
+        &self,
+        frame: &[u8],
+        capabilities: Capabilities,
+        scratch: &mut Vec<u8>,
+        visitor: &mut V,
+    ) -> Result<(), DecodeError> {
         let Some(blocks) = self.message.blocks() else { return Ok(()) };
         let mut offset = frame.len() - blocks.raw().len();
-        let mut ids = Ids::default();
+        let mut both = Both { ids: Ids::default(), visitor };
         let mut decompressed = 0;
         for block in blocks.iter() {
             //= MSG-34
@@ -116,18 +131,18 @@ impl<'a> Packet<'a> {
             }
             block
                 .rows(scratch)
-                .and_then(|rows| rows.visit(capabilities, &mut ids))
+                .and_then(|rows| rows.visit(capabilities, &mut both))
                 .map_err(|error| error.shifted(offset))?;
             offset += block.raw().len();
         }
-        match &self.message {
-            //= MSG-24
-            Message::Push(push) if push.ids_check != ids.check() => {
-                let offset = frame::HEAD + Push::IDS_CHECK_AT;
-                Err(DecodeError::new(ErrorCode::BAD_IDS_CHECK, offset, "ids check"))
-            }
-            _ => Ok(()),
+        //= MSG-24
+        if let Message::Push(push) = &self.message
+            && push.ids_check != both.ids.check()
+        {
+            let offset = frame::HEAD + Push::IDS_CHECK_AT;
+            return Err(DecodeError::new(ErrorCode::BAD_IDS_CHECK, offset, "ids check"));
         }
+        Ok(())
     }
 
     /// Writes the whole frame.
@@ -172,6 +187,25 @@ impl Visit for Ids {
     }
 
     fn field(&mut self, _: &str, _: ValueRef<'_>) {}
+}
+
+/// Two visitors in one walk.
+struct Both<'v, V> {
+    ids: Ids,
+    visitor: &'v mut V,
+}
+
+impl<V: Visit> Visit for Both<'_, V> {
+    #[inline]
+    fn op(&mut self, head: &OpHead<'_>) {
+        self.ids.op(head);
+        self.visitor.op(head);
+    }
+
+    #[inline]
+    fn field(&mut self, name: &str, value: ValueRef<'_>) {
+        self.visitor.field(name, value);
+    }
 }
 
 /// The ids check of a push that carries `blocks`.
@@ -245,11 +279,10 @@ fn id_fits(needed: Option<RequestId>, id: u32, message: &Message<'_>) -> bool {
     match needed {
         Some(RequestId::Needed) => id != 0,
         Some(RequestId::None) => id == 0,
-        Some(RequestId::Any) | None => match message {
-            //= MSG-33
-            Message::Error(error) => id != 0 || error.scope != Scope::Request,
-            _ => true,
-        },
+        //= MSG-33
+        Some(RequestId::Any) | None => {
+            !matches!(message, Message::Error(error) if id == 0 && error.scope == Scope::Request)
+        }
     }
 }
 

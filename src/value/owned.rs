@@ -169,14 +169,12 @@ impl Value {
 
     /// The greatest base of the counters inside, or never (VAL-14).
     pub(crate) fn greatest_base(&self) -> Timestamp {
-        match self {
-            Self::Counter { base, .. } => *base,
-            // Counters stand nowhere else (VAL-12).
-            Self::Patch(entries) => {
-                entries.iter().map(|(_, value)| value.greatest_base()).max().unwrap_or(Timestamp::NEVER)
-            }
-            _ => Timestamp::NEVER,
+        if let Self::Counter { base, .. } = self {
+            return *base;
         }
+        // Counters stand nowhere else (VAL-12).
+        let Self::Patch(entries) = self else { return Timestamp::NEVER };
+        entries.iter().map(|(_, value)| value.greatest_base()).max().unwrap_or(Timestamp::NEVER)
     }
 
     /// Writes a value that was checked. The most frequent kinds are written where this is inlined.

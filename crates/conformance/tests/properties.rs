@@ -1,5 +1,7 @@
 //! Properties over random meanings and damaged vectors, and over the corpus of the fuzzers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+
 use std::fs;
 
 use blazedb_relay::block::{BlockBuilder, BlockRef, Compression};
@@ -8,8 +10,10 @@ use blazedb_relay_conformance::meaning::{self, Context, Target};
 use blazedb_relay_conformance::{fuzz, generate, spec, vectors};
 use proptest::prelude::*;
 
+type Body = fn(&[u8]);
+
 /// A fuzz body and the folder of its corpus.
-const BODIES: [(&str, fn(&[u8])); 4] = [
+const BODIES: [(&str, Body); 4] = [
     ("decode", fuzz::decode),
     ("round_trip", fuzz::round_trip),
     ("chunked", fuzz::chunked),
@@ -125,6 +129,7 @@ proptest! {
         let mut other = Vec::new();
         let rows = block.rows(&mut other).unwrap();
         rows.validate(Capabilities::ALL).unwrap();
-        prop_assert_eq!(rows.payload(), plain.rows(&mut Vec::new()).unwrap().payload());
+        let mut scratch = Vec::new();
+        prop_assert_eq!(rows.payload(), plain.rows(&mut scratch).unwrap().payload());
     }
 }

@@ -44,10 +44,8 @@ pub(super) fn op(json: &Json) -> Result<Op, Refusal> {
         (CollectionName::new(text(json, "collection")?)?, uuid(json, "record")?),
         fields(json)?,
     )?;
-    match get(json, "previous")? {
-        Json::Null => Ok(op),
-        previous => Ok(op.with_previous(timestamp(previous)?)?),
-    }
+    let previous = get(json, "previous")?;
+    if previous.is_null() { Ok(op) } else { Ok(op.with_previous(timestamp(previous)?)?) }
 }
 
 /// The meaning of a block and its canonical form (SPEC.md 6.4).

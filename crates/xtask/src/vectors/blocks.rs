@@ -1,9 +1,9 @@
-//! Blocks: header, rows, LZ4 (SPEC.md 6.2 to 6.4).
+//! Blocks: header and rows (SPEC.md 6.2 and 6.3).
 
-use super::build::{Bytes, Context, File, Flag, Group, Test, invalid, valid, valid_as};
-use super::pieces::{BlockParts, OTHER, OpParts, literals, op_id, rows};
+use super::build::{Bytes, Context, File, Flag, Group, Test, invalid, valid};
+use super::pieces::{BlockParts, OTHER, OpParts, op_id, rows};
 
-const FLAGS: &[Flag] = &[
+pub(super) const FLAGS: &[Flag] = &[
     ("BadChecksum", "INTEGRITY", "A checksum that is not that of the bytes.", &["BLK-1", "OPS-9"]),
     ("UnknownEncoding", "UNKNOWN", "An encoding that 1.0 does not define.", &["BLK-2"]),
     ("UnknownFlag", "UNKNOWN", "A flag bit that must be 0.", &["BLK-3"]),
@@ -15,7 +15,12 @@ const FLAGS: &[Flag] = &[
     ("Trailing", "TRAILING", "Bytes too many.", &["BLK-10", "BLK-11"]),
     ("Truncated", "TRUNCATED", "Bytes end early.", &["BLK-11", "NOT-8"]),
     ("TwoNodes", "BASIC", "Operations of two nodes.", &["BLK-12"]),
-    ("NotContiguous", "ORDER", "node_seqs with a gap, out of order, or outside the span.", &["BLK-13", "BLK-14"]),
+    (
+        "NotContiguous",
+        "ORDER",
+        "node_seqs with a gap, out of order, or outside the span.",
+        &["BLK-13", "BLK-14"],
+    ),
     ("BadLz4", "INTEGRITY", "Bytes that are no LZ4 block of that length.", &["BLK-16", "BLK-17"]),
     ("BadOp", "BASIC", "A fault inside an operation.", &["OPS-5"]),
 ];
@@ -43,11 +48,7 @@ pub fn files() -> Vec<File> {
                 Group { name: "without crdt", context: NO_CRDT, tests: ungated() },
             ],
         ),
-        file(
-            "v1/block/lz4.json",
-            &["Compressed payloads; their canonical form is the same block uncompressed."],
-            vec![Group { name: "lz4", context: Context::ALL, tests: lz4() }],
-        ),
+        super::block_lz4::file(),
     ]
 }
 
@@ -55,7 +56,7 @@ fn good(id: &str, comment: &str, spec: &'static str, block: &BlockParts) -> Test
     valid(&format!("block/{id}"), comment, spec, block.bytes())
 }
 
-fn bad(
+pub(super) fn bad(
     id: &str,
     comment: &str,
     flag: &'static str,
@@ -66,11 +67,11 @@ fn bad(
     invalid(&format!("block/{id}"), comment, flag, spec, bytes, error)
 }
 
-fn one() -> BlockParts {
+pub(super) fn one() -> BlockParts {
     BlockParts::of(42, vec![OpParts::bug(42)])
 }
 
-fn deletes(first: u64, numbers: &[u64]) -> BlockParts {
+pub(super) fn deletes(first: u64, numbers: &[u64]) -> BlockParts {
     BlockParts::of(first, numbers.iter().map(|number| OpParts::delete(*number)).collect())
 }
 
@@ -83,36 +84,200 @@ fn header() -> Vec<Test> {
         good("rows-one-op", "one block with the example", "BLK-1 BLK-2 BLK-5 BLK-6 BLK-11", &one()),
         good("first-1", "the first block of a node", "BLK-7", &numbered(1)),
         good("first-max", "the last number that there is", "BLK-7", &numbered((1 << 48) - 1)),
-        good("last-max", "two operations up to the last number", "BLK-7", &deletes((1 << 48) - 2, &[(1 << 48) - 2, (1 << 48) - 1])),
-        bad("header-checksum", "a bit of the header's checksum", "BadChecksum", "BLK-1", {
-            let good = one().bytes();
-            let byte = good.bytes()[35];
-            good.with(35, &[byte ^ 1])
-        }, ("BAD_CHECKSUM", 32)),
-        bad("header-count-bit", "a bit of the count", "BadChecksum", "BLK-1", one().bytes().with(3, &[3]), ("BAD_CHECKSUM", 32)),
-        bad("checksum-before-encoding", "the checksum is checked before the encoding", "BadChecksum", "BLK-1 NOT-10", one().bytes().with(0, &[9]), ("BAD_CHECKSUM", 32)),
-        bad("encoding-0", "encoding 00", "UnknownEncoding", "BLK-2", BlockParts { encoding: 0, ..one() }.bytes(), ("UNKNOWN_ENCODING", 0)),
-        bad("encoding-packed", "packed is reserved", "UnknownEncoding", "BLK-2", BlockParts { encoding: 2, ..one() }.bytes(), ("UNKNOWN_ENCODING", 0)),
-        bad("encoding-3", "an odd encoding may not be ignored either", "UnknownEncoding", "BLK-2", BlockParts { encoding: 3, ..one() }.bytes(), ("UNKNOWN_ENCODING", 0)),
-        bad("flag-4", "flag bit 2", "UnknownFlag", "BLK-3", BlockParts { flags: 4, ..one() }.bytes(), ("UNKNOWN_FLAG", 1)),
-        bad("flag-80", "flag bit 7", "UnknownFlag", "BLK-3", BlockParts { flags: 0x80, ..one() }.bytes(), ("UNKNOWN_FLAG", 1)),
+        good(
+            "last-max",
+            "two operations up to the last number",
+            "BLK-7",
+            &deletes((1 << 48) - 2, &[(1 << 48) - 2, (1 << 48) - 1]),
+        ),
+        bad(
+            "header-checksum",
+            "a bit of the header's checksum",
+            "BadChecksum",
+            "BLK-1",
+            {
+                let good = one().bytes();
+                let byte = good.bytes()[35];
+                good.with(35, &[byte ^ 1])
+            },
+            ("BAD_CHECKSUM", 32),
+        ),
+        bad(
+            "header-count-bit",
+            "a bit of the count",
+            "BadChecksum",
+            "BLK-1",
+            one().bytes().with(3, &[3]),
+            ("BAD_CHECKSUM", 32),
+        ),
+        bad(
+            "checksum-before-encoding",
+            "the checksum is checked before the encoding",
+            "BadChecksum",
+            "BLK-1 NOT-10",
+            one().bytes().with(0, &[9]),
+            ("BAD_CHECKSUM", 32),
+        ),
+        bad(
+            "encoding-0",
+            "encoding 00",
+            "UnknownEncoding",
+            "BLK-2",
+            BlockParts { encoding: 0, ..one() }.bytes(),
+            ("UNKNOWN_ENCODING", 0),
+        ),
+        bad(
+            "encoding-packed",
+            "packed is reserved",
+            "UnknownEncoding",
+            "BLK-2",
+            BlockParts { encoding: 2, ..one() }.bytes(),
+            ("UNKNOWN_ENCODING", 0),
+        ),
+        bad(
+            "encoding-3",
+            "an odd encoding may not be ignored either",
+            "UnknownEncoding",
+            "BLK-2",
+            BlockParts { encoding: 3, ..one() }.bytes(),
+            ("UNKNOWN_ENCODING", 0),
+        ),
+        bad(
+            "flag-4",
+            "flag bit 2",
+            "UnknownFlag",
+            "BLK-3",
+            BlockParts { flags: 4, ..one() }.bytes(),
+            ("UNKNOWN_FLAG", 1),
+        ),
+        bad(
+            "flag-80",
+            "flag bit 7",
+            "UnknownFlag",
+            "BLK-3",
+            BlockParts { flags: 0x80, ..one() }.bytes(),
+            ("UNKNOWN_FLAG", 1),
+        ),
         good("no-flags", "no flags", "BLK-3", &deletes(7, &[7, 8])),
-        bad("count-0", "no operations", "BadCount", "BLK-5", BlockParts { count: 0, span: 0, payload: Bytes::new(), ..one() }.bytes(), ("EMPTY", 2)),
-        bad("span-greater", "a span greater than the count, without flag holes", "BadCount", "BLK-6", BlockParts { span: 2, ..one() }.bytes(), ("NOT_CONTIGUOUS", 4)),
-        bad("span-smaller", "a span smaller than the count", "BadCount", "BLK-6", BlockParts { span: 1, ..deletes(7, &[7, 8]) }.bytes(), ("NOT_CONTIGUOUS", 4)),
-        bad("span-holes-equal", "flag holes, and nothing is missing", "BadCount", "BLK-6", one().holes(1).bytes(), ("NOT_CONTIGUOUS", 4)),
-        bad("first-0", "first node_seq 0", "BadNumber", "BLK-7", BlockParts { first: 0, ..one() }.bytes(), ("BAD_NODE_SEQ", 6)),
-        bad("last-over", "the last number would be 2^48", "BadNumber", "BLK-7", BlockParts { first: (1 << 48) - 1, ..deletes(7, &[7, 8]) }.bytes(), ("BAD_NODE_SEQ", 6)),
-        bad("node-nil", "a block of the nil node", "NilNode", "BLK-8", BlockParts { node: [0; 16], ..one() }.bytes(), ("BAD_NODE", 12)),
-        good("node-other", "a block of another node", "BLK-8 BLK-12", &BlockParts::of(42, vec![OpParts::bug(42).by(OTHER)])),
-        bad("length-over", "a payload length one over the cap", "TooLong", "BLK-9", BlockParts { length: Some(1_048_577), ..one() }.bytes(), ("TOO_LONG", 28)),
-        bad("length-huge", "a payload length of 4 GiB", "TooLong", "BLK-9 NOT-3", BlockParts { length: Some(u32::MAX), ..one() }.bytes(), ("TOO_LONG", 28)),
-        bad("length-cap-cut", "a payload length at the cap, and less there", "Truncated", "NOT-8", BlockParts { length: Some(1_048_576), ..one() }.bytes(), ("TRUNCATED", 36)),
-        bad("payload-cut", "the last byte is missing", "Truncated", "NOT-8", one().bytes().cut(149), ("TRUNCATED", 36)),
-        bad("header-cut", "35 bytes of a header", "Truncated", "NOT-8 BLK-1", one().bytes().cut(35), ("TRUNCATED", 0)),
-        bad("header-cut-early", "20 bytes of a header", "Truncated", "NOT-8 BLK-1", one().bytes().cut(20), ("TRUNCATED", 0)),
+        bad(
+            "count-0",
+            "no operations",
+            "BadCount",
+            "BLK-5",
+            BlockParts { count: 0, span: 0, payload: Bytes::new(), ..one() }.bytes(),
+            ("EMPTY", 2),
+        ),
+        bad(
+            "span-greater",
+            "a span greater than the count, without flag holes",
+            "BadCount",
+            "BLK-6",
+            BlockParts { span: 2, ..one() }.bytes(),
+            ("NOT_CONTIGUOUS", 4),
+        ),
+        bad(
+            "span-smaller",
+            "a span smaller than the count",
+            "BadCount",
+            "BLK-6",
+            BlockParts { span: 1, ..deletes(7, &[7, 8]) }.bytes(),
+            ("NOT_CONTIGUOUS", 4),
+        ),
+        bad(
+            "span-holes-equal",
+            "flag holes, and nothing is missing",
+            "BadCount",
+            "BLK-6",
+            one().holes(1).bytes(),
+            ("NOT_CONTIGUOUS", 4),
+        ),
+        bad(
+            "first-0",
+            "first node_seq 0",
+            "BadNumber",
+            "BLK-7",
+            BlockParts { first: 0, ..one() }.bytes(),
+            ("BAD_NODE_SEQ", 6),
+        ),
+        bad(
+            "last-over",
+            "the last number would be 2^48",
+            "BadNumber",
+            "BLK-7",
+            BlockParts { first: (1 << 48) - 1, ..deletes(7, &[7, 8]) }.bytes(),
+            ("BAD_NODE_SEQ", 6),
+        ),
+        bad(
+            "node-nil",
+            "a block of the nil node",
+            "NilNode",
+            "BLK-8",
+            BlockParts { node: [0; 16], ..one() }.bytes(),
+            ("BAD_NODE", 12),
+        ),
+        good(
+            "node-other",
+            "a block of another node",
+            "BLK-8 BLK-12",
+            &BlockParts::of(42, vec![OpParts::bug(42).by(OTHER)]),
+        ),
+        bad(
+            "length-over",
+            "a payload length one over the cap",
+            "TooLong",
+            "BLK-9",
+            BlockParts { length: Some(1_048_577), ..one() }.bytes(),
+            ("TOO_LONG", 28),
+        ),
+        bad(
+            "length-huge",
+            "a payload length of 4 GiB",
+            "TooLong",
+            "BLK-9 NOT-3",
+            BlockParts { length: Some(u32::MAX), ..one() }.bytes(),
+            ("TOO_LONG", 28),
+        ),
+        bad(
+            "length-cap-cut",
+            "a payload length at the cap, and less there",
+            "Truncated",
+            "NOT-8",
+            BlockParts { length: Some(1_048_576), ..one() }.bytes(),
+            ("TRUNCATED", 36),
+        ),
+        bad(
+            "payload-cut",
+            "the last byte is missing",
+            "Truncated",
+            "NOT-8",
+            one().bytes().cut(149),
+            ("TRUNCATED", 36),
+        ),
+        bad(
+            "header-cut",
+            "35 bytes of a header",
+            "Truncated",
+            "NOT-8 BLK-1",
+            one().bytes().cut(35),
+            ("TRUNCATED", 0),
+        ),
+        bad(
+            "header-cut-early",
+            "20 bytes of a header",
+            "Truncated",
+            "NOT-8 BLK-1",
+            one().bytes().cut(20),
+            ("TRUNCATED", 0),
+        ),
         bad("no-bytes", "nothing at all", "Truncated", "NOT-8", Bytes::new(), ("TRUNCATED", 0)),
-        bad("trailing", "a byte after the block", "Trailing", "BLK-10", one().bytes().hex("too much", "00"), ("TRAILING_BYTES", 150)),
+        bad(
+            "trailing",
+            "a byte after the block",
+            "Trailing",
+            "BLK-10",
+            one().bytes().hex("too much", "00"),
+            ("TRAILING_BYTES", 150),
+        ),
         good("nothing-trails", "nothing after the block", "BLK-10", &deletes(9, &[9])),
     ]
 }
@@ -120,10 +285,15 @@ fn header() -> Vec<Test> {
 fn in_rows() -> Vec<Test> {
     let three = || deletes(7, &[7, 8, 9]);
     let with_payload = |payload: Bytes| three().with_payload(payload);
-    let raw = |numbers: &[u64]| rows(&numbers.iter().map(|n| OpParts::delete(*n).bytes()).collect::<Vec<_>>());
+    let raw =
+        |numbers: &[u64]| rows(&numbers.iter().map(|n| OpParts::delete(*n).bytes()).collect::<Vec<_>>());
     let big = |data: usize| {
         let length = u32::try_from(data).expect("fits");
-        let field = Bytes::new().hex("key title", "06").hex("tag", "07").u32("length", length).repeat("data", &[0], data);
+        let field = Bytes::new().hex("key title", "06").hex("tag", "07").u32("length", length).repeat(
+            "data",
+            &[0],
+            data,
+        );
         OpParts::update(1, field)
     };
     let second = |op: OpParts| OpParts { id: op_id(op.node, 2), ..op };
@@ -131,36 +301,225 @@ fn in_rows() -> Vec<Test> {
     let full = |data: usize| BlockParts::of(1, vec![big(524_192), second(big(data))]);
     let mut all = vec![
         good("rows-three", "three operations", "BLK-11 BLK-12 BLK-13", &three()),
-        good("rows-mixed", "insert, update and delete", "BLK-13", &BlockParts::of(7, vec![OpParts::bug(7), OpParts::update(8, Bytes::new().hex("title", "06 21 78")), OpParts::delete(9)])),
-        good("holes-middle", "the second of three is left out", "BLK-14 BLK-6", &deletes(7, &[7, 9]).holes(3)),
+        good(
+            "rows-mixed",
+            "insert, update and delete",
+            "BLK-13",
+            &BlockParts::of(
+                7,
+                vec![
+                    OpParts::bug(7),
+                    OpParts::update(8, Bytes::new().hex("title", "06 21 78")),
+                    OpParts::delete(9),
+                ],
+            ),
+        ),
+        good(
+            "holes-middle",
+            "the second of three is left out",
+            "BLK-14 BLK-6",
+            &deletes(7, &[7, 9]).holes(3),
+        ),
         good("holes-ends", "only the middle is there", "BLK-14", &deletes(8, &[8]).holes_from(7, 3)),
         good("holes-last", "the last of five", "BLK-14", &deletes(11, &[11]).holes_from(7, 5)),
         good("holes-widest", "one of 65,535", "BLK-14", &deletes(7, &[7]).holes(65_535)),
-        bad("rows-too-few", "three announced, two there", "Truncated", "BLK-11 NOT-8", with_payload(raw(&[7, 8])).bytes(), ("TRUNCATED", 36 + 2 * ROW)),
-        bad("rows-too-many", "three announced, four there", "Trailing", "BLK-11", with_payload(raw(&[7, 8, 9, 10])).bytes(), ("TRAILING_BYTES", 36 + 3 * ROW)),
-        bad("rows-tail", "a byte after the last operation", "Trailing", "BLK-11", with_payload(raw(&[7, 8, 9]).hex("too much", "00")).bytes(), ("TRAILING_BYTES", 36 + 3 * ROW)),
-        bad("rows-empty", "a payload of no bytes", "Truncated", "BLK-11 NOT-8", with_payload(Bytes::new()).bytes(), ("TRUNCATED", 36)),
-        bad("op-length-cut", "three bytes of a length", "Truncated", "BLK-11 NOT-8", with_payload(raw(&[7, 8]).hex("cut", "000000")).bytes(), ("TRUNCATED", 36 + 2 * ROW)),
-        bad("op-length-beyond", "an operation that is longer than the payload", "Truncated", "BLK-11 NOT-8", with_payload(raw(&[7, 8]).u32("operation length", 86).hex("cut", "01")).bytes(), ("TRUNCATED", 36 + 2 * ROW + 4)),
-        bad("op-length-over", "an operation one byte over its cap", "TooLong", "OPS-6", with_payload(raw(&[7, 8]).u32("operation length", 983_041)).bytes(), ("TOO_LONG", 36 + 2 * ROW)),
-        bad("op-length-0", "an operation of no bytes", "Truncated", "OPS-7 NOT-8", with_payload(raw(&[7, 8]).u32("operation length", 0)).bytes(), ("TRUNCATED", 36 + 2 * ROW + 4)),
-        bad("op-length-82", "an operation of 82 bytes", "Truncated", "OPS-7 NOT-8", with_payload(raw(&[7, 8]).u32("operation length", 82).repeat("zeros", &[0], 82)).bytes(), ("TRUNCATED", 36 + 2 * ROW + 4)),
-        bad("op-checksum", "a bit inside the second operation", "BadChecksum", "OPS-9", three().bytes().with(36 + ROW + 4 + 60, &[0xff]), ("BAD_CHECKSUM", 36 + ROW + 4 + 82)),
-        bad("op-id", "an id that is not derived", "BadOp", "OPS-5", with_payload(rows(&[OpParts::delete(7).bytes(), OpParts { id: op_id(OTHER, 8), ..OpParts::delete(8) }.bytes(), OpParts::delete(9).bytes()])).bytes(), ("BAD_OP_ID", 36 + ROW + 4 + 2)),
-        bad("two-nodes", "the second operation is another node's", "TwoNodes", "BLK-12", with_payload(rows(&[OpParts::delete(7).bytes(), OpParts::delete(8).by(OTHER).bytes(), OpParts::delete(9).bytes()])).bytes(), ("MIXED_NODES", 36 + ROW + 4 + 42)),
-        bad("header-of-another", "the header names another node", "TwoNodes", "BLK-12", BlockParts { node: OTHER, ..three() }.bytes(), ("MIXED_NODES", 36 + 4 + 42)),
-        bad("gap", "8 is missing, without flag holes", "NotContiguous", "BLK-13", deletes(7, &[7, 9]).bytes(), ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2)),
-        bad("repeat", "7 twice", "NotContiguous", "BLK-13", deletes(7, &[7, 7]).bytes(), ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2)),
-        bad("backwards", "8 before 7", "NotContiguous", "BLK-13", deletes(7, &[8, 7]).bytes(), ("NOT_CONTIGUOUS", 36 + 4 + 2)),
-        bad("first-differs", "the first number is not the header's", "NotContiguous", "BLK-13", BlockParts { first: 6, ..three() }.bytes(), ("NOT_CONTIGUOUS", 36 + 4 + 2)),
-        bad("holes-backwards", "9 before 7, with flag holes", "NotContiguous", "BLK-14", deletes(7, &[9, 7]).holes(3).bytes(), ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2)),
-        bad("holes-repeat", "7 twice, with flag holes", "NotContiguous", "BLK-14", deletes(7, &[7, 7]).holes(3).bytes(), ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2)),
-        bad("holes-before", "a number below the span", "NotContiguous", "BLK-14", deletes(6, &[6]).holes_from(7, 3).bytes(), ("NOT_CONTIGUOUS", 36 + 4 + 2)),
-        bad("holes-beyond", "a number above the span", "NotContiguous", "BLK-14", deletes(10, &[10]).holes_from(7, 3).bytes(), ("NOT_CONTIGUOUS", 36 + 4 + 2)),
+        bad(
+            "rows-too-few",
+            "three announced, two there",
+            "Truncated",
+            "BLK-11 NOT-8",
+            with_payload(raw(&[7, 8])).bytes(),
+            ("TRUNCATED", 36 + 2 * ROW),
+        ),
+        bad(
+            "rows-count-bomb",
+            "65,535 announced, two there",
+            "Truncated",
+            "BLK-11 NOT-8 NOT-3",
+            BlockParts { count: 65_535, span: 65_535, ..with_payload(raw(&[7, 8])) }.bytes(),
+            ("TRUNCATED", 36 + 2 * ROW),
+        ),
+        bad(
+            "rows-too-many",
+            "three announced, four there",
+            "Trailing",
+            "BLK-11",
+            with_payload(raw(&[7, 8, 9, 10])).bytes(),
+            ("TRAILING_BYTES", 36 + 3 * ROW),
+        ),
+        bad(
+            "rows-tail",
+            "a byte after the last operation",
+            "Trailing",
+            "BLK-11",
+            with_payload(raw(&[7, 8, 9]).hex("too much", "00")).bytes(),
+            ("TRAILING_BYTES", 36 + 3 * ROW),
+        ),
+        bad(
+            "rows-empty",
+            "a payload of no bytes",
+            "Truncated",
+            "BLK-11 NOT-8",
+            with_payload(Bytes::new()).bytes(),
+            ("TRUNCATED", 36),
+        ),
+        bad(
+            "op-length-cut",
+            "three bytes of a length",
+            "Truncated",
+            "BLK-11 NOT-8",
+            with_payload(raw(&[7, 8]).hex("cut", "000000")).bytes(),
+            ("TRUNCATED", 36 + 2 * ROW),
+        ),
+        bad(
+            "op-length-beyond",
+            "an operation that is longer than the payload",
+            "Truncated",
+            "BLK-11 NOT-8",
+            with_payload(raw(&[7, 8]).u32("operation length", 86).hex("cut", "01")).bytes(),
+            ("TRUNCATED", 36 + 2 * ROW + 4),
+        ),
+        bad(
+            "op-length-over",
+            "an operation one byte over its cap",
+            "TooLong",
+            "OPS-6",
+            with_payload(raw(&[7, 8]).u32("operation length", 983_041)).bytes(),
+            ("TOO_LONG", 36 + 2 * ROW),
+        ),
+        bad(
+            "op-length-0",
+            "an operation of no bytes",
+            "Truncated",
+            "OPS-7 NOT-8",
+            with_payload(raw(&[7, 8]).u32("operation length", 0)).bytes(),
+            ("TRUNCATED", 36 + 2 * ROW + 4),
+        ),
+        bad(
+            "op-length-82",
+            "an operation of 82 bytes",
+            "Truncated",
+            "OPS-7 NOT-8",
+            with_payload(raw(&[7, 8]).u32("operation length", 82).repeat("zeros", &[0], 82)).bytes(),
+            ("TRUNCATED", 36 + 2 * ROW + 4),
+        ),
+        bad(
+            "op-checksum",
+            "a bit inside the second operation",
+            "BadChecksum",
+            "OPS-9",
+            three().bytes().with(36 + ROW + 4 + 60, &[0xff]),
+            ("BAD_CHECKSUM", 36 + ROW + 4 + 82),
+        ),
+        bad(
+            "op-id",
+            "an id that is not derived",
+            "BadOp",
+            "OPS-5",
+            with_payload(rows(&[
+                OpParts::delete(7).bytes(),
+                OpParts { id: op_id(OTHER, 8), ..OpParts::delete(8) }.bytes(),
+                OpParts::delete(9).bytes(),
+            ]))
+            .bytes(),
+            ("BAD_OP_ID", 36 + ROW + 4 + 2),
+        ),
+        bad(
+            "two-nodes",
+            "the second operation is another node's",
+            "TwoNodes",
+            "BLK-12",
+            with_payload(rows(&[
+                OpParts::delete(7).bytes(),
+                OpParts::delete(8).by(OTHER).bytes(),
+                OpParts::delete(9).bytes(),
+            ]))
+            .bytes(),
+            ("MIXED_NODES", 36 + ROW + 4 + 42),
+        ),
+        bad(
+            "header-of-another",
+            "the header names another node",
+            "TwoNodes",
+            "BLK-12",
+            BlockParts { node: OTHER, ..three() }.bytes(),
+            ("MIXED_NODES", 36 + 4 + 42),
+        ),
+        bad(
+            "gap",
+            "8 is missing, without flag holes",
+            "NotContiguous",
+            "BLK-13",
+            deletes(7, &[7, 9]).bytes(),
+            ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2),
+        ),
+        bad(
+            "repeat",
+            "7 twice",
+            "NotContiguous",
+            "BLK-13",
+            deletes(7, &[7, 7]).bytes(),
+            ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2),
+        ),
+        bad(
+            "backwards",
+            "8 before 7",
+            "NotContiguous",
+            "BLK-13",
+            deletes(7, &[8, 7]).bytes(),
+            ("NOT_CONTIGUOUS", 36 + 4 + 2),
+        ),
+        bad(
+            "first-differs",
+            "the first number is not the header's",
+            "NotContiguous",
+            "BLK-13",
+            BlockParts { first: 6, ..three() }.bytes(),
+            ("NOT_CONTIGUOUS", 36 + 4 + 2),
+        ),
+        bad(
+            "holes-backwards",
+            "9 before 7, with flag holes",
+            "NotContiguous",
+            "BLK-14",
+            deletes(7, &[9, 7]).holes(3).bytes(),
+            ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2),
+        ),
+        bad(
+            "holes-repeat",
+            "7 twice, with flag holes",
+            "NotContiguous",
+            "BLK-14",
+            deletes(7, &[7, 7]).holes(3).bytes(),
+            ("NOT_CONTIGUOUS", 36 + ROW + 4 + 2),
+        ),
+        bad(
+            "holes-before",
+            "a number below the span",
+            "NotContiguous",
+            "BLK-14",
+            deletes(6, &[6]).holes_from(7, 3).bytes(),
+            ("NOT_CONTIGUOUS", 36 + 4 + 2),
+        ),
+        bad(
+            "holes-beyond",
+            "a number above the span",
+            "NotContiguous",
+            "BLK-14",
+            deletes(10, &[10]).holes_from(7, 3).bytes(),
+            ("NOT_CONTIGUOUS", 36 + 4 + 2),
+        ),
     ];
     all.extend([
         good("payload-largest", "a payload of 1,048,576 bytes", "BLK-9", &full(524_192)),
-        bad("payload-over", "a payload of 1,048,577 bytes", "TooLong", "BLK-9", full(524_193).bytes(), ("TOO_LONG", 28)),
+        bad(
+            "payload-over",
+            "a payload of 1,048,577 bytes",
+            "TooLong",
+            "BLK-9",
+            full(524_193).bytes(),
+            ("TOO_LONG", 28),
+        ),
     ]);
     all
 }
@@ -168,7 +527,14 @@ fn in_rows() -> Vec<Test> {
 fn uncompressed() -> Vec<Test> {
     vec![
         good("plain-without-compression", "an uncompressed block needs no capability", "BLK-4", &one()),
-        bad("lz4-without-compression", "LZ4 was not agreed on", "NotNegotiated", "BLK-4", one().lz4_bytes(), ("NOT_NEGOTIATED", 1)),
+        bad(
+            "lz4-without-compression",
+            "LZ4 was not agreed on",
+            "NotNegotiated",
+            "BLK-4",
+            one().lz4_bytes(),
+            ("NOT_NEGOTIATED", 1),
+        ),
     ]
 }
 
@@ -177,121 +543,13 @@ fn ungated() -> Vec<Test> {
     let at = 36 + 4 + OpParts::update(7, Bytes::new()).fields_at() + 1;
     vec![
         good("rows-without-crdt", "ordinary values need no capability", "OPS-18", &one()),
-        bad("removed-without-crdt", "removed needs crdt", "NotNegotiated", "OPS-18", removed.bytes(), ("NOT_NEGOTIATED", at)),
+        bad(
+            "removed-without-crdt",
+            "removed needs crdt",
+            "NotNegotiated",
+            "OPS-18",
+            removed.bytes(),
+            ("NOT_NEGOTIATED", at),
+        ),
     ]
-}
-
-fn lz4() -> Vec<Test> {
-    let compressed = |id: &str, comment: &str, spec, block: &BlockParts, payload: Bytes| {
-        let lz4 = BlockParts { flags: block.flags | 1, payload, ..block.clone() };
-        valid_as(&format!("block/{id}"), comment, spec, lz4.bytes(), &block.bytes())
-    };
-    let plain = one().payload.bytes();
-    let declared = u32::try_from(plain.len()).expect("a payload");
-    let faulty = |payload: Bytes| BlockParts { flags: 1, payload, ..one() }.bytes();
-    let sized = |len: u32, block: Bytes| faulty(Bytes::new().u32("decompressed length", len).then(block));
-    // A payload of zeros behind one operation, as a match that overlaps itself: 255 times smaller.
-    let zeros = |len: usize| {
-        let field = Bytes::new().hex("key title", "06").hex("tag", "07").u32("length", u32::try_from(len).expect("fits")).repeat("data", &[0], len);
-        OpParts::update(1, field)
-    };
-    // The first 92 bytes (88 of the operation, its length in front) as literals, 4,999 zeros by a match, the
-    // last zero and the checksum as literals.
-    let op = zeros(5_000);
-    let block = BlockParts::of(1, vec![op]);
-    let raw = block.payload.bytes();
-    let (front, tail) = (raw.len() - 4 - 5_000 + 1, 4);
-    let matched = raw.len() - front - tail;
-    let mut lengths = vec![0xff];
-    let mut literal_rest = front - 15;
-    while literal_rest >= 255 {
-        lengths.push(255);
-        literal_rest -= 255;
-    }
-    lengths.push(u8::try_from(literal_rest).expect("below 255"));
-    let mut match_lengths = Vec::new();
-    let mut match_rest = matched - 4 - 15;
-    while match_rest >= 255 {
-        match_lengths.push(255);
-        match_rest -= 255;
-    }
-    match_lengths.push(u8::try_from(match_rest).expect("below 255"));
-    let with_match = Bytes::new()
-        .u32("decompressed length", u32::try_from(raw.len()).expect("fits"))
-        .raw("LZ4 token and literal length", &lengths)
-        .raw("LZ4 literals", &raw[..front])
-        .hex("LZ4 offset 1", "0100")
-        .raw("LZ4 match length", &match_lengths)
-        .hex("LZ4 last token", "40")
-        .raw("LZ4 last literals", &raw[raw.len() - tail..]);
-    let bomb = |len: u32| {
-        // Token: no literals but one, then a match as long as 60,000 bytes of 255 say.
-        Bytes::new()
-            .u32("decompressed length", len)
-            .hex("LZ4 token", "1f")
-            .hex("LZ4 literal", "00")
-            .hex("LZ4 offset 1", "0100")
-            .repeat("LZ4 match length", &[0xff], 60_000)
-            .hex("LZ4 end of length", "00")
-            .hex("LZ4 last token", "00")
-    };
-    let cut = |len: usize| {
-        let all = Bytes::new().u32("decompressed length", declared).then(literals(&plain));
-        faulty(all.cut(len))
-    };
-    let broken = |id: &str, comment: &str, spec, payload: Bytes| bad(id, comment, "BadLz4", spec, payload, ("BAD_COMPRESSION", 36));
-    vec![
-        compressed("lz4-literals", "one sequence of literals", "BLK-15 BLK-16 BLK-17", &one(), one().lz4().payload),
-        compressed("lz4-match", "a match that overlaps itself", "BLK-16 BLK-17", &block, with_match),
-        compressed("lz4-holes", "LZ4 and holes together", "BLK-16 BLK-14", &deletes(7, &[7, 9]).holes(3), deletes(7, &[7, 9]).lz4().payload),
-        compressed("lz4-two-sequences", "literals, a match, literals", "BLK-16", &one(), Bytes::new().u32("decompressed length", declared).then(two_sequences(&plain))),
-        bad("lz4-length-over", "a decompressed length one over the cap", "TooLong", "BLK-15", sized(1_048_577, literals(&plain)), ("TOO_LONG", 36)),
-        bad("lz4-length-huge", "a decompressed length of 4 GiB", "TooLong", "BLK-15 NOT-3", sized(u32::MAX, literals(&plain)), ("TOO_LONG", 36)),
-        bad("lz4-length-0", "a decompressed length of 0", "BadCount", "BLK-15", sized(0, Bytes::new().hex("LZ4 token", "00")), ("EMPTY", 36)),
-        bad("lz4-length-cut", "three bytes of the decompressed length", "Truncated", "NOT-8", faulty(Bytes::new().hex("cut", "000000")), ("TRUNCATED", 36)),
-        broken("lz4-shorter", "one byte less than declared", "BLK-17", sized(declared + 1, literals(&plain))),
-        broken("lz4-longer", "one byte more than declared", "BLK-17", sized(declared - 1, literals(&plain))),
-        broken("lz4-bomb", "15 million bytes from 60,000, where 1 MiB is declared", "BLK-17 NOT-3", faulty(bomb(1_048_576))),
-        broken("lz4-none", "no compressed bytes at all", "BLK-16", sized(declared, Bytes::new())),
-        broken("lz4-literals-cut", "literals that end early", "BLK-16", cut(60)),
-        broken("lz4-offset-0", "a match with offset 0", "BLK-16", sized(declared, Bytes::new().hex("LZ4 token", "1f").hex("literal", "00").hex("offset 0", "0000").hex("length", "00").hex("last token", "00"))),
-        broken("lz4-offset-beyond", "a match from before the beginning", "BLK-16", sized(declared, Bytes::new().hex("LZ4 token", "1f").hex("literal", "00").hex("offset 2", "0200").hex("length", "00").hex("last token", "00"))),
-        broken("lz4-ends-after-match", "no last sequence", "BLK-16", sized(20, Bytes::new().hex("LZ4 token", "1f").hex("literal", "00").hex("offset 1", "0100").hex("length", "00"))),
-        broken("lz4-offset-cut", "one byte of an offset", "BLK-16", sized(declared, Bytes::new().hex("LZ4 token", "1f").hex("literal", "00").hex("cut", "01"))),
-        bad("lz4-checksum-inside", "a fault inside is told at the payload", "BadChecksum", "OPS-9 NOT-11", {
-            let mut changed = plain.clone();
-            changed[70] ^= 1;
-            sized(declared, literals(&changed))
-        }, ("BAD_CHECKSUM", 36)),
-        bad("lz4-trailing-inside", "a byte after the last operation, inside", "Trailing", "BLK-11 NOT-11", {
-            let mut longer = plain.clone();
-            longer.push(0);
-            sized(declared + 1, literals(&longer))
-        }, ("TRAILING_BYTES", 36)),
-    ]
-}
-
-/// `plain` as literals, a match of four zeros at offset 1, and literals.
-fn two_sequences(plain: &[u8]) -> Bytes {
-    let zeros = plain.windows(5).rposition(|window| window == [0; 5]).expect("five zeros");
-    let (front, rest) = plain.split_at(zeros + 1);
-    let mut bytes = Vec::new();
-    put_literals(&mut bytes, front, 0);
-    bytes.extend_from_slice(&[1, 0]);
-    put_literals(&mut bytes, &rest[4..], 0);
-    Bytes::new().raw("LZ4 sequences", &bytes)
-}
-
-/// One token with literals; the low half of the token is the match that follows, less four.
-fn put_literals(out: &mut Vec<u8>, literals: &[u8], low: u8) {
-    let len = literals.len();
-    out.push(u8::try_from(len.min(15)).expect("at most 15") << 4 | low);
-    if let Some(mut rest) = len.checked_sub(15) {
-        while rest >= 255 {
-            out.push(255);
-            rest -= 255;
-        }
-        out.push(u8::try_from(rest).expect("below 255"));
-    }
-    out.extend_from_slice(literals);
 }

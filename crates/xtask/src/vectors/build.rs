@@ -16,7 +16,10 @@ pub struct Bytes {
 enum Run {
     Plain(Vec<u8>),
     /// `times` copies of `unit`, written out only when somebody needs the bytes.
-    Repeat { unit: Vec<u8>, times: usize },
+    Repeat {
+        unit: Vec<u8>,
+        times: usize,
+    },
     /// The CRC-32 of this many bytes before it.
     Crc(usize),
 }
@@ -202,9 +205,8 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     assert!(digits.len().is_multiple_of(2), "odd number of hex digits: {text}");
-    let pair = |pair: &[u8]| {
-        u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex digits")
-    };
+    let pair =
+        |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).expect("hex"), 16).expect("hex digits");
     digits.chunks(2).map(pair).collect()
 }
 
@@ -281,12 +283,6 @@ impl Test {
     /// What a decoder must say.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
-    }
-
-    /// Adds a flag, for valid vectors that deserve one.
-    pub fn flagged(mut self, flag: &'static str) -> Self {
-        self.flags.push(flag);
-        self
     }
 
     /// The test as JSON; `decoded` is what a valid one means, if it is not too long to state.

@@ -1,16 +1,21 @@
 //! The vectors of `test-vectors/`: built here, written, compared and checked.
 
+mod block_lz4;
 mod blocks;
 mod build;
 mod containers;
 mod frames;
 mod lint;
+mod merge;
 mod messages;
+mod op_fields;
+mod op_order;
 mod ops;
 mod pieces;
 mod records;
 mod values;
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,15 +53,20 @@ pub fn generate(check: bool) -> Result<()> {
     let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut manifest = Vec::new();
     let mut count = 0;
+    let mut built = Vec::new();
     for file in files() {
         let tests: usize = file.groups.iter().map(|group| group.tests.len()).sum();
-        let text = pretty(&file_json(&file, tests)?)?;
+        built.push((file.path.to_owned(), file_json(&file, tests)?, tests));
+    }
+    built.extend(merge::files()?);
+    for (path, json, tests) in built {
+        let text = pretty(&json)?;
         let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         manifest.push(json!({
-            "path": file.path, "target": file.target, "number_of_tests": tests, "sha256": sha256,
+            "path": path, "target": json["target"], "number_of_tests": tests, "sha256": sha256,
         }));
-        if contents.insert(file.path.into(), text).is_some() {
-            bail!("two files are called {}", file.path);
+        if contents.insert(path.clone(), text).is_some() {
+            bail!("two files are called {path}");
         }
         count += tests;
     }
@@ -68,7 +78,9 @@ pub fn generate(check: bool) -> Result<()> {
         if check {
             let there = fs::read(&place).with_context(|| format!("test-vectors/{path} is missing"))?;
             if there != *bytes {
-                bail!("test-vectors/{path} is not what its builder makes; run `cargo run -p xtask -- gen-vectors`");
+                bail!(
+                    "test-vectors/{path} is not what its builder makes; run `cargo run -p xtask -- gen-vectors`"
+                );
             }
         } else {
             fs::create_dir_all(place.parent().context("a folder")?)?;
@@ -81,7 +93,11 @@ pub fn generate(check: bool) -> Result<()> {
         }
         fs::remove_file(path)?;
     }
-    println!("{count} vectors in {} files {}", manifest.len(), if check { "are as built" } else { "written" });
+    println!(
+        "{count} vectors in {} files {}",
+        manifest.len(),
+        if check { "are as built" } else { "written" }
+    );
     Ok(())
 }
 
@@ -115,16 +131,46 @@ fn examples() -> Result<Vec<(String, Vec<u8>)>> {
     EXAMPLES
         .iter()
         .map(|(name, id)| {
-            let test = tests.iter().find(|test| test.id() == *id).with_context(|| format!("no vector {id}"))?;
+            let test =
+                tests.iter().find(|test| test.id() == *id).with_context(|| format!("no vector {id}"))?;
             Ok((format!("examples/{name}"), test.bytes()))
         })
         .collect()
 }
 
+/// JSON with everything on one line that fits there: most of a vector file is lists of short pairs.
 fn pretty(json: &Json) -> Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(json)?;
-    text.push(b'\n');
-    Ok(text)
+    let mut text = String::new();
+    put_json(&mut text, json, 0)?;
+    text.push('\n');
+    Ok(text.into_bytes())
+}
+
+fn put_json(text: &mut String, json: &Json, indent: usize) -> Result<()> {
+    const WIDTH: usize = 120;
+    let line = serde_json::to_string(json)?;
+    let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
+    let entries: Vec<(Option<&String>, &Json)> = match json {
+        Json::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        Json::Object(map) => map.iter().map(|(key, item)| (Some(key), item)).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
+    };
+    if column + line.len() <= WIDTH || entries.is_empty() {
+        text.push_str(&line);
+        return Ok(());
+    }
+    let (open, close) = if json.is_array() { ('[', ']') } else { ('{', '}') };
+    text.push(open);
+    for (i, (key, item)) in entries.iter().enumerate() {
+        text.push_str(if i == 0 { "\n" } else { ",\n" });
+        text.push_str(&" ".repeat(indent + 1));
+        if let Some(key) = key {
+            write!(text, "{}: ", serde_json::to_string(key)?)?;
+        }
+        put_json(text, item, indent + 1)?;
+    }
+    write!(text, "\n{}{close}", " ".repeat(indent))?;
+    Ok(())
 }
 
 fn file_json(file: &File, tests: usize) -> Result<Json> {

@@ -20,7 +20,8 @@ pub(super) const FLAGS: &[Flag] = &[
 const PLAIN: Context = Context::ALL;
 pub(super) const FIELD: Context = Context { position: "field", ..Context::ALL };
 const CELL: Context = Context { position: "cell", ..Context::ALL };
-const NO_CRDT: Context = Context { position: "field", capabilities: &["compression", "query"], ..Context::ALL };
+const NO_CRDT: Context =
+    Context { position: "field", capabilities: &["compression", "query"], ..Context::ALL };
 
 pub(super) fn bytes(hex: &str) -> Bytes {
     Bytes::new().hex("value", hex)
@@ -53,7 +54,10 @@ pub fn files() -> Vec<File> {
             target: "value",
             header: &["Null, bools, ints, doubles, dates, UUIDs and their one form."],
             flags: FLAGS,
-            groups: vec![Group { name: "numbers", context: PLAIN, tests: numbers() }],
+            groups: vec![
+                Group { name: "numbers", context: PLAIN, tests: numbers() },
+                Group { name: "unlisted tags", context: PLAIN, tests: unlisted() },
+            ],
         },
         File {
             path: "v1/value/text.json",
@@ -91,16 +95,37 @@ fn numbers() -> Vec<Test> {
         good("int-0", "smallest small int", "VAL-4", "1200"),
         good("int-42", "a small int", "VAL-4", "122a"),
         good("int-255", "greatest small int", "VAL-4", "12ff"),
-        good("int-256", "smallest positive int in eight bytes", "VAL-4", "020000000000000100"),
+        good("int-256", "smallest positive int in eight bytes", "VAL-4 NOT-1", "020000000000000100"),
         good("int-minus-1", "greatest negative int", "VAL-4", "02ffffffffffffffff"),
         good("int-max", "2^63 - 1", "VAL-4", "027fffffffffffffff"),
         good("int-min", "-2^63", "VAL-4", "028000000000000000"),
         good("int-2-53", "2^53, beyond what a double counts", "VAL-4", "020020000000000000"),
         good("int-2-53-plus-1", "2^53 + 1, which no double holds", "VAL-4", "020020000000000001"),
         good("int-minus-255", "-255 is not small", "VAL-4", "02ffffffffffffff01"),
-        bad("int-0-long", "0 in eight bytes", "LongForm", "VAL-4", "020000000000000000", ("NON_CANONICAL", 0)),
-        bad("int-42-long", "42 in eight bytes", "LongForm", "VAL-4", "02000000000000002a", ("NON_CANONICAL", 0)),
-        bad("int-255-long", "255 in eight bytes", "LongForm", "VAL-4", "0200000000000000ff", ("NON_CANONICAL", 0)),
+        bad(
+            "int-0-long",
+            "0 in eight bytes",
+            "LongForm",
+            "VAL-4",
+            "020000000000000000",
+            ("NON_CANONICAL", 0),
+        ),
+        bad(
+            "int-42-long",
+            "42 in eight bytes",
+            "LongForm",
+            "VAL-4",
+            "02000000000000002a",
+            ("NON_CANONICAL", 0),
+        ),
+        bad(
+            "int-255-long",
+            "255 in eight bytes",
+            "LongForm",
+            "VAL-4",
+            "0200000000000000ff",
+            ("NON_CANONICAL", 0),
+        ),
         bad("int-cut", "seven bytes of an int", "Truncated", "NOT-8", "02ffffffffffffff", ("TRUNCATED", 1)),
         bad("small-int-cut", "a small int without its byte", "Truncated", "NOT-8", "12", ("TRUNCATED", 1)),
         good("double-1-5", "1.5", "VAL-1", "033ff8000000000000"),
@@ -114,7 +139,14 @@ fn numbers() -> Vec<Test> {
         good("double-signalling-nan", "a signalling NaN", "VAL-1", "037ff0000000000001"),
         good("double-subnormal", "the smallest positive double", "VAL-1", "030000000000000001"),
         good("double-max", "the greatest double", "VAL-1", "037fefffffffffffff"),
-        bad("double-cut", "seven bytes of a double", "Truncated", "NOT-8", "033ff80000000000", ("TRUNCATED", 1)),
+        bad(
+            "double-cut",
+            "seven bytes of a double",
+            "Truncated",
+            "NOT-8",
+            "033ff80000000000",
+            ("TRUNCATED", 1),
+        ),
         good("date-epoch", "2001-01-01T00:00:00Z", "VAL-1", "060000000000000000"),
         good("date-half", "half a second later", "VAL-1", "063fe0000000000000"),
         good("date-before", "2000-12-31T23:59:59Z", "VAL-1", "06bff0000000000000"),
@@ -123,21 +155,70 @@ fn numbers() -> Vec<Test> {
         good("uuid", "a UUID", "VAL-1", "05550e8400e29b41d4a716446655440000"),
         good("uuid-nil", "the nil UUID", "VAL-1", "0500000000000000000000000000000000"),
         good("uuid-max", "a UUID of ones", "VAL-1", "05ffffffffffffffffffffffffffffffff"),
-        bad("uuid-cut", "15 bytes of a UUID", "Truncated", "NOT-8", "05550e8400e29b41d4a7164466554400", ("TRUNCATED", 1)),
+        bad(
+            "uuid-cut",
+            "15 bytes of a UUID",
+            "Truncated",
+            "NOT-8",
+            "05550e8400e29b41d4a7164466554400",
+            ("TRUNCATED", 1),
+        ),
         bad("empty", "no bytes at all", "Truncated", "NOT-8", "", ("TRUNCATED", 0)),
         bad("trailing", "a byte after null", "Trailing", "VAL-25", "0b00", ("TRAILING_BYTES", 1)),
         bad("two-values", "two values", "Trailing", "VAL-25", "12011202", ("TRAILING_BYTES", 2)),
         good("alone", "one value and nothing after it", "VAL-25", "1201"),
         bad("tag-00", "tag 00", "UnknownTag", "VAL-1", "00", ("UNKNOWN_TAG", 0)),
-        bad("tag-0a", "the vector of BlazeDB", "LegacyVector", "VAL-2", "0a000000013ff00000", ("LEGACY_VECTOR", 0)),
+        bad(
+            "tag-0a",
+            "the vector of BlazeDB",
+            "LegacyVector",
+            "VAL-2",
+            "0a000000013ff00000",
+            ("LEGACY_VECTOR", 0),
+        ),
         good("tag-0f-instead-of-0a", "the vector of this protocol", "VAL-2", "0f00013f800000"),
         bad("tag-13", "tag 13", "UnknownTag", "VAL-1", "13", ("UNKNOWN_TAG", 0)),
         bad("tag-17", "tag 17", "UnknownTag", "VAL-1", "17", ("UNKNOWN_TAG", 0)),
         bad("tag-1a", "tag 1A", "UnknownTag", "VAL-1", "1a", ("UNKNOWN_TAG", 0)),
-        bad("tag-20", "an inline string of length 0 does not exist", "UnknownTag", "VAL-1", "20", ("UNKNOWN_TAG", 0)),
-        bad("tag-30", "an inline string of length 16 does not exist", "UnknownTag", "VAL-1", "30", ("UNKNOWN_TAG", 0)),
+        bad(
+            "tag-20",
+            "an inline string of length 0 does not exist",
+            "UnknownTag",
+            "VAL-1",
+            "20",
+            ("UNKNOWN_TAG", 0),
+        ),
+        bad(
+            "tag-30",
+            "an inline string of length 16 does not exist",
+            "UnknownTag",
+            "VAL-1",
+            "30",
+            ("UNKNOWN_TAG", 0),
+        ),
         bad("tag-ff", "tag FF", "UnknownTag", "VAL-1", "ff", ("UNKNOWN_TAG", 0)),
     ]
+}
+
+/// The tags between and behind the listed ones that `numbers` has not, each with bytes that would do for
+/// the tags around it.
+fn unlisted() -> Vec<Test> {
+    let tags = [
+        0x14, 0x15, 0x16, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x31, 0x40, 0x61, 0x7f, 0x80, 0x8b, 0xa1, 0xc0, 0xe0,
+        0xf0, 0xfe,
+    ];
+    let fault = |tag: u8| {
+        let hex = format!("{tag:02x}00000000");
+        bad(
+            &format!("tag-{tag:02x}"),
+            &format!("tag {tag:02X}"),
+            "UnknownTag",
+            "VAL-1",
+            &hex,
+            ("UNKNOWN_TAG", 0),
+        )
+    };
+    tags.into_iter().map(fault).collect()
 }
 
 fn text() -> Vec<Test> {
@@ -149,10 +230,29 @@ fn text() -> Vec<Test> {
         good("string-empty", "the empty string", "VAL-3", "11"),
         good("string-1", "one byte", "VAL-3", "2161"),
         good("string-15", "15 bytes, the longest inline string", "VAL-3", "2f6669667465656e2d62797465732121"),
-        good("string-16", "16 bytes, the shortest with a length", "VAL-3", "01000000107369787465656e2d627974652d737472"),
+        good(
+            "string-16",
+            "16 bytes, the shortest with a length",
+            "VAL-3",
+            "01000000107369787465656e2d627974652d737472",
+        ),
         good("string-nul", "a NUL inside", "VAL-8", "2361 00 62".replace(' ', "").as_str()),
-        bad("string-0-long", "the empty string with a length", "LongForm", "VAL-3", "0100000000", ("NON_CANONICAL", 0)),
-        bad("string-1-long", "one byte with a length", "LongForm", "VAL-3", "010000000161", ("NON_CANONICAL", 0)),
+        bad(
+            "string-0-long",
+            "the empty string with a length",
+            "LongForm",
+            "VAL-3",
+            "0100000000",
+            ("NON_CANONICAL", 0),
+        ),
+        bad(
+            "string-1-long",
+            "one byte with a length",
+            "LongForm",
+            "VAL-3",
+            "010000000161",
+            ("NON_CANONICAL", 0),
+        ),
         bad(
             "string-15-long",
             "15 bytes with a length",
@@ -161,12 +261,33 @@ fn text() -> Vec<Test> {
             "010000000f6669667465656e2d62797465732121",
             ("NON_CANONICAL", 0),
         ),
-        bad("string-length-cut", "three bytes of a length", "Truncated", "NOT-8 NOT-6", "01000000", ("TRUNCATED", 1)),
-        bad("string-cut", "15 of 16 bytes", "Truncated", "NOT-8 NOT-6", "0100000010616161616161616161616161616161", ("TRUNCATED", 5)),
+        bad(
+            "string-length-cut",
+            "three bytes of a length",
+            "Truncated",
+            "NOT-8 NOT-6",
+            "01000000",
+            ("TRUNCATED", 1),
+        ),
+        bad(
+            "string-cut",
+            "15 of 16 bytes",
+            "Truncated",
+            "NOT-8 NOT-6",
+            "0100000010616161616161616161616161616161",
+            ("TRUNCATED", 5),
+        ),
         bad("string-inline-cut", "four of five bytes", "Truncated", "NOT-8", "2548656c6c", ("TRUNCATED", 1)),
         bad("string-length-huge", "a length of 4 GiB", "TooLong", "VAL-7", "01ffffffff", ("TOO_LONG", 1)),
         bad("string-over", "a length one over the cap", "TooLong", "VAL-7", "01000f0001", ("TOO_LONG", 1)),
-        bad("string-cap-cut", "a length at the cap, without its bytes", "Truncated", "NOT-8", "01000f0000", ("TRUNCATED", 5)),
+        bad(
+            "string-cap-cut",
+            "a length at the cap, without its bytes",
+            "Truncated",
+            "NOT-8",
+            "01000f0000",
+            ("TRUNCATED", 5),
+        ),
         good("data-empty", "no bytes of data", "VAL-7", "0700000000"),
         good("data-3", "three bytes of data, which need not be UTF-8", "VAL-7", "0700000003ffaa55"),
         bad("data-over", "a length one over the cap", "TooLong", "VAL-7", "07000f0001", ("TOO_LONG", 1)),
@@ -174,17 +295,53 @@ fn text() -> Vec<Test> {
         good("vector-empty", "a vector without elements", "VAL-1", "0f0000"),
         good("vector-2", "[1.0, -2.5]", "VAL-1", "0f00023f800000c0200000"),
         good("vector-nan", "a NaN with a payload in a vector", "VAL-1", "0f00017fc0abcd"),
-        bad("vector-cut", "the second element is cut; elements are one run", "Truncated", "NOT-8", "0f00023f800000c020", ("TRUNCATED", 3)),
+        bad(
+            "vector-cut",
+            "the second element is cut; elements are one run",
+            "Truncated",
+            "NOT-8",
+            "0f00023f800000c020",
+            ("TRUNCATED", 3),
+        ),
         bad("vector-count-cut", "a count of one byte", "Truncated", "NOT-8", "0f00", ("TRUNCATED", 1)),
         good("sealed-1", "the smallest sealed value", "VAL-15", "100000000100"),
         good("sealed-bytes", "a sealed value is opaque", "VAL-15", "10000000050c0d0e0f10"),
-        bad("sealed-empty", "a sealed value without a byte", "EmptySealed", "VAL-15", "1000000000", ("EMPTY", 1)),
+        bad(
+            "sealed-empty",
+            "a sealed value without a byte",
+            "EmptySealed",
+            "VAL-15",
+            "1000000000",
+            ("EMPTY", 1),
+        ),
         bad("sealed-over", "a length one over the cap", "TooLong", "VAL-7", "10000f0001", ("TOO_LONG", 1)),
-        bad("sealed-cut", "a sealed value that ends early", "Truncated", "NOT-8", "100000000401", ("TRUNCATED", 5)),
+        bad(
+            "sealed-cut",
+            "a sealed value that ends early",
+            "Truncated",
+            "NOT-8",
+            "100000000401",
+            ("TRUNCATED", 5),
+        ),
     ];
-    all.push(valid("value/string-largest", "a string of 983,040 bytes", "VAL-7", long("text", "01", b"a", 983_040)));
-    all.push(valid("value/data-largest", "data of 983,040 bytes", "VAL-7", long("data", "07", &[0xff], 983_040)));
-    all.push(valid("value/sealed-largest", "a sealed value of 983,040 bytes", "VAL-7", long("sealed", "10", &[1], 983_040)));
+    all.push(valid(
+        "value/string-largest",
+        "a string of 983,040 bytes",
+        "VAL-7",
+        long("text", "01", b"a", 983_040),
+    ));
+    all.push(valid(
+        "value/data-largest",
+        "data of 983,040 bytes",
+        "VAL-7",
+        long("data", "07", &[0xff], 983_040),
+    ));
+    all.push(valid(
+        "value/sealed-largest",
+        "a sealed value of 983,040 bytes",
+        "VAL-7",
+        long("sealed", "10", &[1], 983_040),
+    ));
     all.push(invalid(
         "value/string-over-with-bytes",
         "983,041 bytes, all there",
@@ -205,7 +362,8 @@ fn text() -> Vec<Test> {
 fn utf8() -> Vec<Test> {
     let fault = |id: &str, comment: &str, text: &str| {
         let len = text.split_whitespace().collect::<String>().len() / 2;
-        let bytes = Bytes::new().u8("inline string", 0x20 | u8::try_from(len).expect("short")).hex("text", text);
+        let bytes =
+            Bytes::new().u8("inline string", 0x20 | u8::try_from(len).expect("short")).hex("text", text);
         invalid(&format!("value/utf8-{id}"), comment, "NotUtf8", "VAL-8", bytes, ("BAD_UTF8", 1))
     };
     let long = |text: &str| Bytes::new().hex("tag", "01").u32("length", 16).hex("text", text);
@@ -305,7 +463,14 @@ fn misplaced() -> Vec<Test> {
     let one = "0000000000000001";
     vec![
         bad("removed-plain", "removed as a plain value", "Misplaced", "VAL-12", "0c", ("MISPLACED_VALUE", 0)),
-        bad("patch-plain", "a patch as a plain value", "Misplaced", "VAL-12", "0d000100010b0b", ("MISPLACED_VALUE", 0)),
+        bad(
+            "patch-plain",
+            "a patch as a plain value",
+            "Misplaced",
+            "VAL-12",
+            "0d000100010b0b",
+            ("MISPLACED_VALUE", 0),
+        ),
         invalid(
             "value/counter-plain",
             "a counter as a plain value",
@@ -335,10 +500,29 @@ fn misplaced() -> Vec<Test> {
 
 fn cells() -> Vec<Test> {
     vec![
-        valid("value/cell-nothing", "removed as a cell says that there is nothing", "QRY-15 VAL-12", bytes("0c")),
+        valid(
+            "value/cell-nothing",
+            "removed as a cell says that there is nothing",
+            "QRY-15 VAL-12",
+            bytes("0c"),
+        ),
         valid("value/cell-null", "null as a cell", "QRY-15", bytes("0b")),
-        bad("cell-patch", "a patch as a cell", "Misplaced", "QRY-15 VAL-12", "0d00010001780b", ("MISPLACED_VALUE", 0)),
-        bad("cell-removed-inside", "removed inside a cell's array", "Misplaced", "QRY-15 VAL-12", "0800010c", ("MISPLACED_VALUE", 3)),
+        bad(
+            "cell-patch",
+            "a patch as a cell",
+            "Misplaced",
+            "QRY-15 VAL-12",
+            "0d00010001780b",
+            ("MISPLACED_VALUE", 0),
+        ),
+        bad(
+            "cell-removed-inside",
+            "removed inside a cell's array",
+            "Misplaced",
+            "QRY-15 VAL-12",
+            "0800010c",
+            ("MISPLACED_VALUE", 3),
+        ),
         invalid(
             "value/cell-counter",
             "a counter as a cell",
@@ -354,8 +538,22 @@ fn ungated() -> Vec<Test> {
     vec![
         valid("value/field-without-crdt", "an ordinary field needs no capability", "OPS-18", bytes("1205")),
         valid("value/sealed-without-crdt", "neither does a sealed value", "OPS-18", bytes("100000000100")),
-        bad("removed-without-crdt", "removed needs crdt", "NotNegotiated", "OPS-18", "0c", ("NOT_NEGOTIATED", 0)),
-        bad("patch-without-crdt", "a patch needs crdt", "NotNegotiated", "OPS-18", "0d00010001780b", ("NOT_NEGOTIATED", 0)),
+        bad(
+            "removed-without-crdt",
+            "removed needs crdt",
+            "NotNegotiated",
+            "OPS-18",
+            "0c",
+            ("NOT_NEGOTIATED", 0),
+        ),
+        bad(
+            "patch-without-crdt",
+            "a patch needs crdt",
+            "NotNegotiated",
+            "OPS-18",
+            "0d00010001780b",
+            ("NOT_NEGOTIATED", 0),
+        ),
         invalid(
             "value/counter-without-crdt",
             "a counter needs crdt",

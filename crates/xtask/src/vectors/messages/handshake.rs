@@ -3,8 +3,8 @@
 use super::super::build::{Bytes, File, Flag, Group, Test};
 use super::super::pieces::NODE;
 use super::parts::{
-    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, OLD_EPOCH, OPENING, bad, capabilities, cuts, envelope, fault, good,
-    largest_extensions, limits, list8, position, run16,
+    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, OLD_EPOCH, OPENING, bad, capabilities, cuts, envelope, fault,
+    good, largest_extensions, limits, list8, position,
 };
 
 const FLAGS: &[Flag] = &[
@@ -113,7 +113,12 @@ pub(super) fn many_limits(count: u16) -> Bytes {
 
 fn whole() -> Vec<Test> {
     let mut all = vec![
-        good("handshake-example", "a client that never connected, with one insert to push", "MSG-8", &example()),
+        good(
+            "handshake-example",
+            "a client that never connected, with one insert to push",
+            "MSG-8",
+            &example(),
+        ),
         good(
             "handshake-minimal",
             "the shortest protocol text and name, empty lists, no authentication",
@@ -137,7 +142,12 @@ fn protocol() -> Vec<Test> {
     let raw = |raw: &[u8]| example().raw8("protocol", raw);
     let versions = |min, max| example().u16("min version", min).u16("max version", max);
     vec![
-        good("handshake-protocol-2", "what follows the slash is not looked at", "MSG-8", &text("blazedb-relay/2 é")),
+        good(
+            "handshake-protocol-2",
+            "what follows the slash is not looked at",
+            "MSG-8",
+            &text("blazedb-relay/2 é"),
+        ),
         good(
             "handshake-protocol-32",
             "a protocol text of 32 bytes",
@@ -180,7 +190,12 @@ fn protocol() -> Vec<Test> {
         ),
         good("handshake-version-range", "versions 1.0 to 2.255", "MSG-9", &versions(0x0100, 0x02ff)),
         good("handshake-version-any", "versions 0.0 to 255.255", "MSG-9", &versions(0, 0xffff)),
-        good("handshake-version-later", "only version 3.0, which the relay refuses", "MSG-9", &versions(0x0300, 0x0300)),
+        good(
+            "handshake-version-later",
+            "only version 3.0, which the relay refuses",
+            "MSG-9",
+            &versions(0x0300, 0x0300),
+        ),
         bad(
             "handshake-version-order",
             "a min version one above the max version",
@@ -214,7 +229,14 @@ fn databases() -> Vec<Test> {
             "TOO_LONG",
             ("database", 0),
         ),
-        bad("handshake-database-empty", "no name", "MSG-10", &example().text8("database", ""), "EMPTY", ("database", 0)),
+        bad(
+            "handshake-database-empty",
+            "no name",
+            "MSG-10",
+            &example().text8("database", ""),
+            "EMPTY",
+            ("database", 0),
+        ),
         fault("slash", "a slash", "a/b"),
         fault("backslash", "a backslash", "a\\b"),
         fault("parent", "two dots", ".."),
@@ -277,9 +299,19 @@ fn seen() -> Vec<Test> {
             "BAD_NODE_SEQ",
             ("highest given out", 0),
         ),
-        good("handshake-seen-last", "the greatest epoch and seq", "MSG-12 MSG-1", &seen(&[(u64::MAX, MAX_SEQ)])),
+        good(
+            "handshake-seen-last",
+            "the greatest epoch and seq",
+            "MSG-12 MSG-1",
+            &seen(&[(u64::MAX, MAX_SEQ)]),
+        ),
         good("handshake-seen-seq-0", "an epoch with seq 0", "MSG-12 MSG-2", &seen(&[(EPOCH, 0)])),
-        good("handshake-seen-ascending", "a decoder does not check that the newest is first", "MSG-12", &seen(&[(1, 1), (2, 2)])),
+        good(
+            "handshake-seen-ascending",
+            "a decoder does not check that the newest is first",
+            "MSG-12",
+            &seen(&[(1, 1), (2, 2)]),
+        ),
         good("handshake-seen-same-seq", "two epochs with one seq", "MSG-12", &seen(&[(2, 5), (1, 5)])),
         good("handshake-seen-16", "16 positions", "MSG-12", &example().put("seen", many_seen(16))),
         bad(
@@ -299,8 +331,22 @@ fn seen() -> Vec<Test> {
             "BAD_POSITION",
             ("seen", 17),
         ),
-        bad("handshake-seen-seq-over", "a seq of 2^53", "MSG-1 MSG-12", &seen(&[(EPOCH, MAX_SEQ + 1)]), "BAD_POSITION", ("seen", 1)),
-        bad("handshake-seen-twice", "an epoch twice", "MSG-12", &seen(&[(3, 9), (3, 8)]), "DUPLICATE", ("seen", 17)),
+        bad(
+            "handshake-seen-seq-over",
+            "a seq of 2^53",
+            "MSG-1 MSG-12",
+            &seen(&[(EPOCH, MAX_SEQ + 1)]),
+            "BAD_POSITION",
+            ("seen", 1),
+        ),
+        bad(
+            "handshake-seen-twice",
+            "an epoch twice",
+            "MSG-12",
+            &seen(&[(3, 9), (3, 8)]),
+            "DUPLICATE",
+            ("seen", 17),
+        ),
         bad(
             "handshake-seen-twice-apart",
             "an epoch twice with others between",
@@ -318,9 +364,23 @@ fn authentication() -> Vec<Test> {
     let token = |len| example().run16("authentication", 0x74, len);
     vec![
         good("handshake-public-key-1024", "a public key of 1,024 bytes", "MSG-14", &key(1_024)),
-        bad("handshake-public-key-1025", "one of 1,025", "MSG-14", &key(1_025), "TOO_LONG", ("public key", 0)),
+        bad(
+            "handshake-public-key-1025",
+            "one of 1,025",
+            "MSG-14",
+            &key(1_025),
+            "TOO_LONG",
+            ("public key", 0),
+        ),
         good("handshake-authentication-8192", "a token of 8,192 bytes", "MSG-14", &token(8_192)),
-        bad("handshake-authentication-8193", "one of 8,193", "MSG-14", &token(8_193), "TOO_LONG", ("authentication", 0)),
+        bad(
+            "handshake-authentication-8193",
+            "one of 8,193",
+            "MSG-14",
+            &token(8_193),
+            "TOO_LONG",
+            ("authentication", 0),
+        ),
         good("handshake-method-0", "no authentication", "MSG-15", &method(0).run16("authentication", 0, 0)),
         good("handshake-token-empty", "an empty token", "MSG-15", &token(0)),
         good("handshake-method-unknown", "a method that nobody knows decodes", "MSG-15", &method(0x1234)),
@@ -346,7 +406,12 @@ fn offers() -> Vec<Test> {
             "MSG-13",
             &can(&[0x0010, 0x0011, 0x0018]),
         ),
-        good("handshake-capabilities-unknown", "unknown ones, grease among them", "MSG-13 EXT-5", &can(&[0x005b, 0x7f5b, 0xffff])),
+        good(
+            "handshake-capabilities-unknown",
+            "unknown ones, grease among them",
+            "MSG-13 EXT-5",
+            &can(&[0x005b, 0x7f5b, 0xffff]),
+        ),
         good(
             "handshake-capabilities-64",
             "64 capabilities",
@@ -369,7 +434,14 @@ fn offers() -> Vec<Test> {
             "OUT_OF_ORDER",
             ("capabilities", 5),
         ),
-        bad("handshake-capability-twice", "one twice", "MSG-13", &can(&[0x0011, 0x0011]), "DUPLICATE", ("capabilities", 3)),
+        bad(
+            "handshake-capability-twice",
+            "one twice",
+            "MSG-13",
+            &can(&[0x0011, 0x0011]),
+            "DUPLICATE",
+            ("capabilities", 3),
+        ),
         good("handshake-limits-none", "no limits", "MSG-16", &told(&[])),
         good(
             "handshake-limits-unknown",
@@ -440,6 +512,10 @@ fn truncated() -> Vec<Test> {
             ("extensions", 0, 0),
         ],
     );
-    all.extend(cuts("handshake-with-key", &example().run16("public key", 0xab, 32), &[("public key", 33, 2)]));
+    all.extend(cuts(
+        "handshake-with-key",
+        &example().run16("public key", 0xab, 32),
+        &[("public key", 33, 2)],
+    ));
     all
 }

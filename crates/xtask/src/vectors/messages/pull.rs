@@ -39,11 +39,11 @@ pub(super) fn file() -> File {
     }
 }
 
-fn sync_state_request() -> Msg {
+pub(super) fn sync_state_request() -> Msg {
     Msg::new(0x0006, 2).end()
 }
 
-fn sync_state_reply() -> Msg {
+pub(super) fn sync_state_reply() -> Msg {
     Msg::new(0x0008, 2)
         .position("head", EPOCH, 1)
         .u64("operations", 1)
@@ -53,7 +53,7 @@ fn sync_state_reply() -> Msg {
         .end()
 }
 
-fn pull_request() -> Msg {
+pub(super) fn pull_request() -> Msg {
     Msg::new(0x000a, 3)
         .position("from", 0, 0)
         .put("collections", names16(&["bugs"]))
@@ -62,7 +62,7 @@ fn pull_request() -> Msg {
         .end()
 }
 
-fn pull_response(seqs: &[u64], blocks: Bytes) -> Msg {
+pub(super) fn pull_response(seqs: &[u64], blocks: Bytes) -> Msg {
     Msg::new(0x000c, 3)
         .position("next", EPOCH, 1)
         .u8("has more", 0)
@@ -93,7 +93,12 @@ fn sync_state() -> Vec<Test> {
             "EXT-1 EXT-2",
             &sync_state_request().put("extensions", largest_extensions()),
         ),
-        good("sync-state-example", "one operation of one node, one live record", "MSG-1 MSG-2", &sync_state_reply()),
+        good(
+            "sync-state-example",
+            "one operation of one node, one live record",
+            "MSG-1 MSG-2",
+            &sync_state_reply(),
+        ),
         good("sync-state-minimal", "an empty log", "MSG-2", &zero),
         good("sync-state-largest", "numbers have no bound but their size", "MSG-1", &largest),
     ];
@@ -118,7 +123,7 @@ fn request() -> Vec<Test> {
         good("pull-request-largest", "256 names of 128 bytes", "MSG-21 OPS-12", &largest),
     ];
     all.extend(envelope("pull-request", &pull_request(), Id::Needed));
-    all.extend(positions("pull-request", &pull_request(), "from"));
+    all.extend(positions("pull-request", &pull_request().u32("max operations", 1), "from"));
     all.extend(collections("pull-request", &pull_request()));
     all
 }
@@ -157,13 +162,39 @@ fn response() -> Vec<Test> {
             pull_response(&[1], block().lz4_bytes()).bytes(),
             &one().bytes(),
         ),
-        good("pull-response-old-epoch", "an epoch that ended long ago", "MSG-2", &one().position("next", OLD_EPOCH, 1)),
+        good(
+            "pull-response-old-epoch",
+            "an epoch that ended long ago",
+            "MSG-2",
+            &one().position("next", OLD_EPOCH, 1),
+        ),
         good("pull-response-1024-blocks", "1,024 blocks", "MSG-22", &many(1_024)),
         bad("pull-response-1025-blocks", "1,025 blocks", "MSG-22", &many(1_025), "TOO_MANY", at(0)),
         good("pull-response-seq-last", "the greatest seq", "MSG-22", &seqs(&[1, MAX_SEQ])),
-        bad("pull-response-seq-0", "a block that begins at 0", "MSG-22", &seqs(&[0, 1]), "BAD_POSITION", at(2)),
-        bad("pull-response-seq-over", "one that begins at 2^53", "MSG-22", &seqs(&[1, MAX_SEQ + 1]), "BAD_POSITION", at(10)),
-        bad("pull-response-seq-twice", "two that begin at one seq", "MSG-22", &seqs(&[5, 5]), "BAD_POSITION", at(10)),
+        bad(
+            "pull-response-seq-0",
+            "a block that begins at 0",
+            "MSG-22",
+            &seqs(&[0, 1]),
+            "BAD_POSITION",
+            at(2),
+        ),
+        bad(
+            "pull-response-seq-over",
+            "one that begins at 2^53",
+            "MSG-22",
+            &seqs(&[1, MAX_SEQ + 1]),
+            "BAD_POSITION",
+            at(10),
+        ),
+        bad(
+            "pull-response-seq-twice",
+            "two that begin at one seq",
+            "MSG-22",
+            &seqs(&[5, 5]),
+            "BAD_POSITION",
+            at(10),
+        ),
         bad("pull-response-seq-order", "seqs that descend", "MSG-22", &seqs(&[5, 4]), "BAD_POSITION", at(10)),
         bad("pull-response-has-more-2", "has more 2", "MSG-23", &more(2), "BAD_BOOL", ("has more", 0)),
         bad("pull-response-has-more-255", "has more 255", "MSG-23", &more(255), "BAD_BOOL", ("has more", 0)),

@@ -3,7 +3,7 @@
 use super::super::build::{Bytes, Context, File, Flag, Group, Test, valid_as};
 use super::super::pieces::{BlockParts, OTHER, OpParts, ids_check, literals, rows};
 use super::parts::{
-    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, bad, bad_bytes, block, cuts, envelope, fault, good, largest_extensions,
+    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, bad, block, cuts, envelope, fault, good, largest_extensions,
     list16,
 };
 
@@ -56,6 +56,9 @@ pub(super) fn push(blocks: &[&BlockParts]) -> Msg {
         .blocks(all)
 }
 
+/// The most bytes of a payload.
+pub(super) const MAX_BLOCK: usize = 1_048_576;
+
 /// One block of one operation, so that many fit.
 fn small(node_seq: u64) -> BlockParts {
     BlockParts::of(node_seq, vec![OpParts::smallest(node_seq)])
@@ -65,8 +68,8 @@ fn two() -> [BlockParts; 2] {
     [BlockParts::of(1, vec![OpParts::bug(1), OpParts::delete(2)]), small(3)]
 }
 
-/// A block of 1,048,576 bytes of payload: the largest operation, and one that fills the rest.
-fn largest_block(first: u64) -> BlockParts {
+/// A block with a payload of so many bytes: the largest operation, and one that fills the rest.
+fn large_block(first: u64, size: usize) -> BlockParts {
     let op = |node_seq, len: usize| {
         // 82 bytes around collection and field, 4 of collection, 1 of key, 5 of tag and length.
         let text = len - 92;
@@ -74,17 +77,17 @@ fn largest_block(first: u64) -> BlockParts {
         let field = Bytes::new().hex("key title", "06").hex("string", "01").u32("length", text32);
         OpParts { count: 1, fields: field.repeat("text", b"a", text), ..OpParts::bug(node_seq) }
     };
-    BlockParts::of(first, vec![op(first, 983_040), op(first + 1, 1_048_576 - 4 - 983_040 - 4)])
+    BlockParts::of(first, vec![op(first, 983_040), op(first + 1, size - 4 - 983_040 - 4)])
 }
 
 /// The same, with each run of text as one LZ4 match.
-fn largest_block_lz4(first: u64) -> BlockParts {
-    let mut plain = largest_block(first);
+pub(super) fn large_block_lz4(first: u64, size: usize) -> BlockParts {
+    let mut plain = large_block(first, size);
     let payload = plain.payload.bytes();
     // Ends of the heads in front of the texts, and of the checksums behind them.
     let (op, head) = (4 + 983_040, 4 + 82 - 4 + 4 + 6);
     let packed = Bytes::new()
-        .u32("decompressed length", 1_048_576)
+        .u32("decompressed length", u32::try_from(size).expect("a length"))
         .then(literals_then_match(&payload[..=head], op - 4 - head - 1))
         .then(literals_then_match(&payload[op - 4..=op + head], payload.len() - op - 4 - head - 1))
         .then(literals(&payload[payload.len() - 4..]));
@@ -120,7 +123,12 @@ fn whole() -> Vec<Test> {
         ),
         good("push-last-number", "the greatest node_seq", "MSG-27 BLK-7", &push(&[&small(MAX_NODE_SEQ)])),
         good("push-1024-blocks", "1,024 blocks", "MSG-25 MSG-27", &many),
-        good("push-largest-block", "a block with 1,048,576 bytes of payload", "BLK-9 OPS-6", &push(&[&largest_block(1)])),
+        good(
+            "push-largest-block",
+            "a block with 1,048,576 bytes of payload",
+            "BLK-9 OPS-6",
+            &push(&[&large_block(1, MAX_BLOCK)]),
+        ),
         good(
             "push-largest-extensions",
             "16 extensions of 1,024 bytes beside a block",
@@ -139,7 +147,7 @@ fn whole() -> Vec<Test> {
             "push-1025-blocks",
             "a count of 1,025, which is refused before the blocks are looked for",
             "MSG-25",
-            &many.clone().u16("block count", 1_025),
+            &example.clone().u16("block count", 1_025),
             "TOO_MANY",
             ("block count", 0),
         ),
@@ -312,13 +320,20 @@ fn inside() -> Vec<Test> {
     let update = |hex: &str| of(OpParts::update(1, Bytes::new().hex("key status", "08").hex("value", hex)));
     let len = block().bytes().len();
     let second = BlockParts::of(2, vec![OpParts::bug(2)]);
-    let damaged = second.bytes().with(second.bytes().len() - 1, &[second.bytes().bytes()[second.bytes().len() - 1] ^ 1]);
+    let damaged = second
+        .bytes()
+        .with(second.bytes().len() - 1, &[second.bytes().bytes()[second.bytes().len() - 1] ^ 1]);
     let mixed = BlockParts::of(1, vec![OpParts::bug(1), OpParts::bug(2).by(OTHER)]);
     let twice = BlockParts::of(1, vec![OpParts::bug(1), OpParts::bug(1)]);
     let op = 4 + OpParts::bug(1).bytes().len();
     vec![
         good("push-removed", "an update that removes a field", "OPS-18 VAL-12", &update("0c")),
-        good("push-patch", "an update of one entry of a dictionary", "OPS-18 VAL-12", &update("0d 0001 0001 78 1201")),
+        good(
+            "push-patch",
+            "an update of one entry of a dictionary",
+            "OPS-18 VAL-12",
+            &update("0d 0001 0001 78 1201"),
+        ),
         good(
             "push-counter",
             "a counter that begins at nothing",
@@ -333,7 +348,14 @@ fn inside() -> Vec<Test> {
             "BAD_CHECKSUM",
             ("blocks", len + second.bytes().len() - 4),
         ),
-        bad("push-mixed-block", "two nodes in one block", "BLK-12", &push(&[&mixed]), "MIXED_NODES", ("blocks", 36 + op + 4 + 42)),
+        bad(
+            "push-mixed-block",
+            "two nodes in one block",
+            "BLK-12",
+            &push(&[&mixed]),
+            "MIXED_NODES",
+            ("blocks", 36 + op + 4 + 42),
+        ),
         bad(
             "push-number-twice",
             "a number twice in one block",
@@ -371,13 +393,16 @@ fn compressed() -> Vec<Test> {
         packed.clone().with_payload(Bytes::new().u32("decompressed length", len).raw("LZ4", &inner[from..to]))
     };
     let end = inner.len();
-    let full: Vec<_> = (0..4).map(|n| largest_block_lz4(1 + 2 * n)).collect();
-    let last = small(9).lz4();
-    let all: Vec<_> = full.iter().chain([&last]).collect();
-    let before: usize = full.iter().map(|block| block.bytes().len()).sum();
+    // Three blocks at their cap, one that leaves 86 bytes, one of 87.
+    let sizes = [MAX_BLOCK, MAX_BLOCK, MAX_BLOCK, MAX_BLOCK - 86];
+    let mut many: Vec<_> = (0..4).map(|n| large_block_lz4(1 + 2 * n, sizes[n as usize])).collect();
+    let before: usize = many.iter().map(|block| block.bytes().len()).sum();
+    many.push(small(9).lz4());
+    let many = push(&many.iter().collect::<Vec<_>>());
+    let full: Vec<_> = (0..4).map(|n| large_block_lz4(1 + 2 * n, MAX_BLOCK)).collect();
+    let full = push(&full.iter().collect::<Vec<_>>()).u32("ids check", 0);
     let [first, second] = two();
     let both = push(&[&first.clone().lz4(), &second]);
-    let largest = push(&[&largest_block_lz4(1)]);
     vec![
         valid_as(
             "message/push-compressed",
@@ -393,7 +418,14 @@ fn compressed() -> Vec<Test> {
             both.bytes(),
             &push(&[&first, &second]).bytes(),
         ),
-        bad("push-decompressed-0", "a decompressed length of 0", "BLK-15", &lz4(payload(0, 4, end)), "EMPTY", ("blocks", 36)),
+        bad(
+            "push-decompressed-0",
+            "a decompressed length of 0",
+            "BLK-15",
+            &lz4(payload(0, 4, end)),
+            "EMPTY",
+            ("blocks", 36),
+        ),
         bad(
             "push-decompressed-over",
             "a decompressed length of 1,048,577",
@@ -426,44 +458,58 @@ fn compressed() -> Vec<Test> {
             "BAD_COMPRESSION",
             ("blocks", 36),
         ),
-        bad_bytes(
-            "push-largest-compressed",
-            "a block of 1,048,576 bytes in 4 KiB, and four more: 4 MiB and 87 bytes decompressed together",
+        bad(
+            "push-decompressed-together-over",
+            "five blocks in 17 KiB: 4,194,305 bytes decompressed together",
             "MSG-34",
-            push(&all).bytes(),
+            &many,
             "TOO_LONG",
-            largest.at("blocks") + before + 36,
+            ("blocks", before + 36),
+        ),
+        bad(
+            "push-decompressed-together-cap",
+            "four blocks of 4,194,304 bytes together are looked into, so that the ids check is missed",
+            "MSG-24",
+            &full,
+            "BAD_IDS_CHECK",
+            ("ids check", 0),
         ),
     ]
 }
 
-fn ack(entries: &[Bytes]) -> Msg {
+pub(super) fn ack(entries: &[Bytes]) -> Msg {
     Msg::new(0x0010, 1).put("entries", list16("entries", entries)).end()
 }
 
-fn accepted(epoch: u64, first: u64, last: u64) -> Bytes {
+pub(super) fn accepted(epoch: u64, first: u64, last: u64) -> Bytes {
     Bytes::new().u8("accepted", 1).u64("epoch", epoch).u64("first seq", first).u64("last seq", last)
 }
 
-fn refused(code: u16, index: u16) -> Bytes {
+pub(super) fn refused(code: u16, index: u16) -> Bytes {
     Bytes::new().u8("refused", 2).u16("error code", code).u16("index", index)
 }
 
-fn later(wait: u32) -> Bytes {
+pub(super) fn later(wait: u32) -> Bytes {
     Bytes::new().u8("later", 3).u32("wait", wait)
 }
 
 fn acks() -> Vec<Test> {
     let example = ack(&[accepted(EPOCH, 1, 1)]);
     let many = |count: u16| {
-        let entries = Bytes::new().u16("entries count", count).repeat("later", &later(100).bytes(), count.into());
+        let entries =
+            Bytes::new().u16("entries count", count).repeat("later", &later(100).bytes(), count.into());
         ack(&[]).put("entries", entries)
     };
     let largest: Vec<_> = (0..1_024).map(|n| accepted(EPOCH, n + 1, n + 1)).collect();
     let mut all = vec![
         good("push-ack-example", "one block, accepted as operation 1", "MSG-28 MSG-30", &example),
         good("push-ack-minimal", "one block, not now", "MSG-28", &ack(&[later(0)])),
-        good("push-ack-largest", "1,024 blocks, all accepted", "MSG-28", &ack(&largest).put("extensions", largest_extensions())),
+        good(
+            "push-ack-largest",
+            "1,024 blocks, all accepted",
+            "MSG-28",
+            &ack(&largest).put("extensions", largest_extensions()),
+        ),
         good("push-ack-1024-later", "1,024 blocks, all later", "MSG-28 MSG-31", &many(1_024)),
         bad("push-ack-1025", "1,025 entries", "MSG-28", &many(1_025), "TOO_MANY", ("entries", 0)),
         bad("push-ack-none", "no entry", "MSG-28", &ack(&[]), "EMPTY", ("entries", 0)),
@@ -473,7 +519,9 @@ fn acks() -> Vec<Test> {
 }
 
 fn entries() -> Vec<Test> {
-    let ok = |id: &str, comment: &str, spec, entries: &[Bytes]| good(&format!("push-ack-{id}"), comment, spec, &ack(entries));
+    let ok = |id: &str, comment: &str, spec, entries: &[Bytes]| {
+        good(&format!("push-ack-{id}"), comment, spec, &ack(entries))
+    };
     let fault = |id: &str, comment: &str, entry: Bytes, plus| {
         bad(&format!("push-ack-{id}"), comment, "MSG-30", &ack(&[entry]), "BAD_POSITION", ("entries", plus))
     };
@@ -491,7 +539,12 @@ fn entries() -> Vec<Test> {
             "MSG-29 MSG-31",
             &[accepted(EPOCH, 1, 3), refused(301, 0), accepted(EPOCH, 4, 4), later(100), later(100)],
         ),
-        ok("epochs", "two entries of two epochs need not ascend", "MSG-30", &[accepted(9, 5, 6), accepted(8, 1, 2)]),
+        ok(
+            "epochs",
+            "two entries of two epochs need not ascend",
+            "MSG-30",
+            &[accepted(9, 5, 6), accepted(8, 1, 2)],
+        ),
         ok("last-seq", "the greatest epoch and seq", "MSG-30", &[accepted(u64::MAX, MAX_SEQ, MAX_SEQ)]),
         bad("push-ack-status-0", "status 0", "MSG-29", &status(0), "UNKNOWN_CODE", ("entries", 2)),
         bad("push-ack-status-4", "status 4", "MSG-29", &status(4), "UNKNOWN_CODE", ("entries", 2)),
@@ -518,16 +571,20 @@ fn truncated() -> Vec<Test> {
             ("extensions", 0, 0),
         ],
     );
-    all.extend(cuts("push-ack", &ack(&[accepted(EPOCH, 1, 1)]), &[
-        ("entries", 0, 0),
-        ("entries", 1, 0),
-        ("entries", 2, 2),
-        ("entries", 3, 3),
-        ("entries", 10, 3),
-        ("entries", 18, 11),
-        ("entries", 26, 19),
-        ("extensions", 0, 0),
-    ]));
+    all.extend(cuts(
+        "push-ack",
+        &ack(&[accepted(EPOCH, 1, 1)]),
+        &[
+            ("entries", 0, 0),
+            ("entries", 1, 0),
+            ("entries", 2, 2),
+            ("entries", 3, 3),
+            ("entries", 10, 3),
+            ("entries", 18, 11),
+            ("entries", 26, 19),
+            ("extensions", 0, 0),
+        ],
+    ));
     all.extend(cuts("push-ack-refused", &ack(&[refused(302, 1)]), &[("entries", 4, 3), ("entries", 6, 5)]));
     all.extend(cuts("push-ack-later", &ack(&[later(1)]), &[("entries", 6, 3)]));
     all

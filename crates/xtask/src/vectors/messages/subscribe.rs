@@ -39,7 +39,7 @@ pub(super) fn file() -> File {
     }
 }
 
-fn subscribe() -> Msg {
+pub(super) fn subscribe() -> Msg {
     Msg::new(0x0012, 4)
         .u32("subscription", 1)
         .position("from", EPOCH, 1)
@@ -48,11 +48,11 @@ fn subscribe() -> Msg {
         .end()
 }
 
-fn unsubscribe() -> Msg {
+pub(super) fn unsubscribe() -> Msg {
     Msg::new(0x0014, 0).u32("subscription", 1).end()
 }
 
-fn update(seqs: &[u64], blocks: Bytes) -> Msg {
+pub(super) fn update(seqs: &[u64], blocks: Bytes) -> Msg {
     Msg::new(0x0016, 0)
         .u32("subscription", 1)
         .position("previous", EPOCH, 1)
@@ -62,7 +62,7 @@ fn update(seqs: &[u64], blocks: Bytes) -> Msg {
         .blocks(blocks)
 }
 
-fn ack() -> Msg {
+pub(super) fn ack() -> Msg {
     Msg::new(0x0018, 0).u32("subscription", 1).position("position", EPOCH, 2).u64("window", 1_048_576).end()
 }
 
@@ -93,7 +93,12 @@ fn unsubscribes() -> Vec<Test> {
     let largest = unsubscribe().u32("subscription", u32::MAX).put("extensions", largest_extensions());
     let mut all = vec![
         good("unsubscribe-example", "the end of subscription 1", "MSG-3", &unsubscribe()),
-        good("unsubscribe-minimal", "subscription 0 is a number like any other", "MSG-3", &unsubscribe().u32("subscription", 0)),
+        good(
+            "unsubscribe-minimal",
+            "subscription 0 is a number like any other",
+            "MSG-3",
+            &unsubscribe().u32("subscription", 0),
+        ),
         good("unsubscribe-largest", "the greatest number", "EXT-1 EXT-2", &largest),
     ];
     all.extend(envelope("unsubscribe", &unsubscribe(), Id::None));
@@ -114,7 +119,12 @@ fn updates() -> Vec<Test> {
     let at = |plus| ("first seqs", plus);
     let mut all = vec![
         good("update-example", "what another node wrote", "MSG-22 MSG-6", &one()),
-        good("update-minimal", "nothing for this subscription; only the position moves", "MSG-22", &update(&[], Bytes::new())),
+        good(
+            "update-minimal",
+            "nothing for this subscription; only the position moves",
+            "MSG-22",
+            &update(&[], Bytes::new()),
+        ),
         good("update-largest", "1,024 blocks and a full extension block", "MSG-22 EXT-1 EXT-2", &largest),
         good("update-two-blocks", "blocks of two nodes", "MSG-6 MSG-22", &two(&[1, 2])),
         good(
@@ -123,7 +133,12 @@ fn updates() -> Vec<Test> {
             "BLK-6 BLK-14 MSG-22 MSG-26",
             &update(&[2], holed_block().bytes()).position("new", EPOCH, 4),
         ),
-        good("update-crdt", "an operation that removes a field", "OPS-18", &update(&[2], crdt_block().bytes())),
+        good(
+            "update-crdt",
+            "an operation that removes a field",
+            "OPS-18",
+            &update(&[2], crdt_block().bytes()),
+        ),
         valid_as(
             "message/update-compressed",
             "a compressed block, as it was pushed",
@@ -131,7 +146,12 @@ fn updates() -> Vec<Test> {
             update(&[2], other_block().lz4_bytes()).bytes(),
             &one().bytes(),
         ),
-        good("update-begins-before", "a block that begins before the reader's position", "MSG-22", &two(&[1, 9])),
+        good(
+            "update-begins-before",
+            "a block that begins before the reader's position",
+            "MSG-22",
+            &two(&[1, 9]),
+        ),
         good(
             "update-back",
             "a new position below the previous is for the session to judge",
@@ -142,11 +162,32 @@ fn updates() -> Vec<Test> {
         bad("update-1025-blocks", "1,025 blocks", "MSG-22", &many(1_025), "TOO_MANY", at(0)),
         good("update-seq-last", "the greatest seq", "MSG-22", &update(&[MAX_SEQ], other_block().bytes())),
         bad("update-seq-0", "a block that begins at 0", "MSG-22", &two(&[0, 2]), "BAD_POSITION", at(2)),
-        bad("update-seq-over", "one that begins at 2^53", "MSG-22", &two(&[1, MAX_SEQ + 1]), "BAD_POSITION", at(10)),
+        bad(
+            "update-seq-over",
+            "one that begins at 2^53",
+            "MSG-22",
+            &two(&[1, MAX_SEQ + 1]),
+            "BAD_POSITION",
+            at(10),
+        ),
         bad("update-seq-twice", "two that begin at one seq", "MSG-22", &two(&[2, 2]), "BAD_POSITION", at(10)),
         bad("update-seq-order", "seqs that descend", "MSG-22", &two(&[2, 1]), "BAD_POSITION", at(10)),
-        bad("update-block-missing", "a seq and no block", "MSG-6 NOT-8", &one().blocks(Bytes::new()), "TRUNCATED", ("blocks", 0)),
-        bad("update-block-too-many", "one seq and two blocks", "MSG-6 NOT-9", &two(&[1]), "TRAILING_BYTES", ("blocks", len)),
+        bad(
+            "update-block-missing",
+            "a seq and no block",
+            "MSG-6 NOT-8",
+            &one().blocks(Bytes::new()),
+            "TRUNCATED",
+            ("blocks", 0),
+        ),
+        bad(
+            "update-block-too-many",
+            "one seq and two blocks",
+            "MSG-6 NOT-9",
+            &two(&[1]),
+            "TRAILING_BYTES",
+            ("blocks", len),
+        ),
         bad(
             "update-block-cut",
             "a block whose last byte is missing",
@@ -171,12 +212,23 @@ fn updates() -> Vec<Test> {
 }
 
 fn acks() -> Vec<Test> {
-    let largest = ack().u32("subscription", u32::MAX).u64("window", u64::MAX).put("extensions", largest_extensions());
+    let largest =
+        ack().u32("subscription", u32::MAX).u64("window", u64::MAX).put("extensions", largest_extensions());
     let mut all = vec![
         good("update-ack-example", "applied up to operation 2", "MSG-1", &ack()),
-        good("update-ack-minimal", "nothing applied, paused", "MSG-2", &ack().position("position", 0, 0).u64("window", 0)),
+        good(
+            "update-ack-minimal",
+            "nothing applied, paused",
+            "MSG-2",
+            &ack().position("position", 0, 0).u64("window", 0),
+        ),
         good("update-ack-largest", "the widest window", "EXT-1 EXT-2", &largest),
-        good("update-ack-old-epoch", "an epoch that ended", "MSG-2", &ack().position("position", OLD_EPOCH, 80)),
+        good(
+            "update-ack-old-epoch",
+            "an epoch that ended",
+            "MSG-2",
+            &ack().position("position", OLD_EPOCH, 80),
+        ),
     ];
     all.extend(envelope("update-ack", &ack(), Id::None));
     all.extend(positions("update-ack", &ack(), "position"));
@@ -200,7 +252,11 @@ fn truncated() -> Vec<Test> {
             ("extensions", 0, 0),
         ],
     );
-    all.extend(cuts("unsubscribe", &unsubscribe(), &[("subscription", 0, 0), ("subscription", 3, 0), ("extensions", 0, 0)]));
+    all.extend(cuts(
+        "unsubscribe",
+        &unsubscribe(),
+        &[("subscription", 0, 0), ("subscription", 3, 0), ("extensions", 0, 0)],
+    ));
     all.extend(cuts(
         "update",
         &update(&[2], other_block().bytes()),
@@ -218,7 +274,13 @@ fn truncated() -> Vec<Test> {
     all.extend(cuts(
         "update-ack",
         &ack(),
-        &[("subscription", 1, 0), ("position", 7, 0), ("position", 9, 8), ("window", 3, 0), ("extensions", 0, 0)],
+        &[
+            ("subscription", 1, 0),
+            ("position", 7, 0),
+            ("position", 9, 8),
+            ("window", 3, 0),
+            ("extensions", 0, 0),
+        ],
     ));
     all
 }

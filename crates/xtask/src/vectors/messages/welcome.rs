@@ -3,8 +3,8 @@
 use super::super::build::{Bytes, File, Flag, Group, Test};
 use super::handshake::{many_capabilities, many_limits};
 use super::parts::{
-    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, OLD_EPOCH, OPENING, bad, capabilities, cuts, envelope, fault, good,
-    largest_extensions, limits, list8, positions,
+    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, OLD_EPOCH, OPENING, bad, capabilities, cuts, envelope, fault,
+    good, largest_extensions, limits, list8, positions,
 };
 
 const FLAGS: &[Flag] = &[
@@ -49,7 +49,7 @@ fn epochs8(epochs: &[(u64, u64)]) -> Bytes {
     list8("epochs", &epochs.iter().map(item).collect::<Vec<_>>())
 }
 
-fn example() -> Msg {
+pub(super) fn example() -> Msg {
     Msg::new(0x0004, 0)
         .u16("version", 0x0100)
         .put("capabilities", capabilities(&[0x0011, 0x0015, 0x0017]))
@@ -169,7 +169,14 @@ fn epochs() -> Vec<Test> {
         bad("welcome-epochs-18", "18 epochs", "MSG-17", &many(18), "TOO_MANY", ("epochs", 0)),
         bad("welcome-epochs-none", "no epoch", "MSG-17", &put(&[]), "EMPTY", ("epochs", 0)),
         bad("welcome-epoch-0", "epoch 0", "MSG-17", &put(&[(9, 5), (0, 0)]), "BAD_POSITION", ("epochs", 17)),
-        bad("welcome-epoch-twice", "an epoch twice", "MSG-17", &put(&[(9, 5), (9, 5)]), "DUPLICATE", ("epochs", 17)),
+        bad(
+            "welcome-epoch-twice",
+            "an epoch twice",
+            "MSG-17",
+            &put(&[(9, 5), (9, 5)]),
+            "DUPLICATE",
+            ("epochs", 17),
+        ),
         bad(
             "welcome-epoch-twice-apart",
             "an epoch twice with another between",
@@ -179,7 +186,14 @@ fn epochs() -> Vec<Test> {
             ("epochs", 33),
         ),
         good("welcome-begins-last", "begins 2^53 - 1", "MSG-17", &put(&[(9, MAX_SEQ)])),
-        bad("welcome-begins-over", "begins 2^53", "MSG-17", &put(&[(9, MAX_SEQ + 1)]), "BAD_POSITION", ("epochs", 9)),
+        bad(
+            "welcome-begins-over",
+            "begins 2^53",
+            "MSG-17",
+            &put(&[(9, MAX_SEQ + 1)]),
+            "BAD_POSITION",
+            ("epochs", 9),
+        ),
         good("welcome-begins-equal", "two epochs that begin at one seq", "MSG-17", &put(&[(9, 5), (8, 5)])),
         bad(
             "welcome-begins-ascend",
@@ -190,8 +204,8 @@ fn epochs() -> Vec<Test> {
             ("epochs", 25),
         ),
     ];
-    all.extend(positions("welcome", &example(), "agreed"));
-    all.extend(positions("welcome", &example(), "head"));
+    all.extend(positions("welcome", &returning(), "agreed"));
+    all.extend(positions("welcome", &returning(), "head"));
     all
 }
 
@@ -203,9 +217,23 @@ fn marks() -> Vec<Test> {
         bad("welcome-mode-0", "restore mode 0", "MSG-18", &mode(0), "UNKNOWN_CODE", ("restore mode", 0)),
         bad("welcome-mode-3", "restore mode 3", "MSG-18", &mode(3), "UNKNOWN_CODE", ("restore mode", 0)),
         good("welcome-mark-last", "mark 2^48 - 1", "MSG-19", &mark(MAX_NODE_SEQ, 1)),
-        bad("welcome-mark-over", "mark 2^48", "MSG-19", &mark(MAX_NODE_SEQ + 1, 1), "BAD_NODE_SEQ", ("mark", 0)),
+        bad(
+            "welcome-mark-over",
+            "mark 2^48",
+            "MSG-19",
+            &mark(MAX_NODE_SEQ + 1, 1),
+            "BAD_NODE_SEQ",
+            ("mark", 0),
+        ),
         good("welcome-check-0", "a mark whose check happens to be 0", "MSG-19", &mark(1, 0)),
-        bad("welcome-check-without-mark", "mark 0 with a check", "MSG-19", &mark(0, 1), "NON_CANONICAL", ("check", 0)),
+        bad(
+            "welcome-check-without-mark",
+            "mark 0 with a check",
+            "MSG-19",
+            &mark(0, 1),
+            "NON_CANONICAL",
+            ("check", 0),
+        ),
         good("welcome-heartbeat-1000", "the shortest interval", "MSG-20", &heartbeat(1_000)),
         good("welcome-heartbeat-3600000", "the longest interval", "MSG-20", &heartbeat(3_600_000)),
         bad(

@@ -1,0 +1,407 @@
+//! The order of checks in fields and lists (SPEC.md 3.1).
+
+use super::super::build::{Bytes, Test};
+use super::order::at;
+use super::parts::{EPOCH, MAX_SEQ, Msg, block, extension, limits, list8, list16, position, raw8};
+use super::push::{accepted, ack, later, refused};
+use super::{control, handshake, pull, subscribe, welcome};
+
+pub(super) fn fields() -> Vec<Test> {
+    let hand = handshake::example;
+    let wel = welcome::example;
+    let cut = |msg: Msg, field: &'static str, bytes: Bytes| cut_behind(msg, field, bytes);
+    vec![
+        at(
+            "protocol-length-cut",
+            "a protocol text over its cap, then its bytes",
+            "MSG-8 NOT-6",
+            &cut(hand(), "protocol", Bytes::new().u8("length", 33)),
+            "TOO_LONG",
+            ("protocol", 0),
+        ),
+        at(
+            "protocol-utf8-magic",
+            "UTF-8, then the magic",
+            "NOT-6",
+            &hand().raw8("protocol", b"\xffblazedb-relay/"),
+            "BAD_UTF8",
+            ("protocol", 1),
+        ),
+        at(
+            "protocol-database",
+            "the protocol text, then the database",
+            "MSG-8 NOT-4",
+            &hand().text8("protocol", "http").text8("database", ""),
+            "BAD_MAGIC",
+            ("protocol", 1),
+        ),
+        at(
+            "versions-database",
+            "the versions, then the database",
+            "MSG-9 NOT-5",
+            &hand().u16("min version", 0x0200).text8("database", "A"),
+            "OUT_OF_ORDER",
+            ("max version", 0),
+        ),
+        at(
+            "database-empty-cut",
+            "an empty name, with nothing behind it",
+            "MSG-10 NOT-6",
+            &cut(hand(), "database", Bytes::new().u8("length", 0)),
+            "EMPTY",
+            ("database", 0),
+        ),
+        at(
+            "database-utf8-name",
+            "UTF-8, then the characters of a name",
+            "NOT-6",
+            &hand().raw8("database", b"A\xff"),
+            "BAD_UTF8",
+            ("database", 1),
+        ),
+        at(
+            "database-node",
+            "the database, then the node",
+            "MSG-10 NOT-4",
+            &hand().text8("database", "..").put("node", Bytes::new().raw("node", &[0; 16])),
+            "BAD_NAME",
+            ("database", 1),
+        ),
+        at(
+            "node-cut",
+            "a nil node, then a node key that is cut",
+            "MSG-11 NOT-4",
+            &cut(hand(), "node", Bytes::new().raw("node", &[0; 16]).u8("cut", 1)),
+            "BAD_NODE",
+            ("node", 0),
+        ),
+        at(
+            "highest-seen",
+            "highest given out, then too many positions",
+            "MSG-11 NOT-4",
+            &hand().u64("highest given out", 1 << 48).put("seen", Bytes::new().u8("count", 17)),
+            "BAD_NODE_SEQ",
+            ("highest given out", 0),
+        ),
+        at(
+            "seen-position-twice",
+            "a seq over its bound, then its epoch twice",
+            "MSG-1 MSG-12",
+            &hand().put("seen", list8("seen", &[position("seen", 3, 9), position("seen", 3, MAX_SEQ + 1)])),
+            "BAD_POSITION",
+            ("seen", 17),
+        ),
+        at(
+            "seen-twice-cut",
+            "an epoch twice is told when the position is whole",
+            "MSG-12 NOT-8",
+            &cut(
+                hand(),
+                "seen",
+                list8("seen", &[position("seen", 3, 9), Bytes::new().u64("epoch", 3).u32("cut", 0)]),
+            ),
+            "TRUNCATED",
+            ("seen", 25),
+        ),
+        at(
+            "authentication-length-method",
+            "a token over its cap, then method 0",
+            "MSG-14 MSG-15",
+            &hand().u16("authentication method", 0).run16("authentication", 0x74, 8_193),
+            "TOO_LONG",
+            ("authentication", 0),
+        ),
+        at(
+            "authentication-cut-method",
+            "a token that is cut, then method 0",
+            "MSG-15 NOT-8",
+            &cut(
+                hand().u16("authentication method", 0),
+                "authentication",
+                Bytes::new().u16("length", 5).hex("cut", "7474"),
+            ),
+            "TRUNCATED",
+            ("authentication", 2),
+        ),
+        at(
+            "capability-twice-cut",
+            "a capability twice, then a list that is cut",
+            "MSG-13 NOT-4",
+            &cut(
+                hand(),
+                "capabilities",
+                Bytes::new().u8("count", 3).u16("capability", 1).u16("capability", 1),
+            ),
+            "DUPLICATE",
+            ("capabilities", 3),
+        ),
+        at(
+            "limit-twice-cut",
+            "a limit twice is told before its value is there",
+            "MSG-16",
+            &cut(hand(), "limits", limits(&[(1, 1)]).with(0, &[2]).u16("limit id", 1)),
+            "DUPLICATE",
+            ("limits", 11),
+        ),
+        at(
+            "limit-order-cut",
+            "limits that descend are told before the value is there",
+            "MSG-16",
+            &cut(hand(), "limits", limits(&[(3, 1)]).with(0, &[2]).u16("limit id", 1)),
+            "OUT_OF_ORDER",
+            ("limits", 11),
+        ),
+        at(
+            "epoch-0-cut",
+            "epoch 0, then a begins that is cut",
+            "MSG-17 NOT-4",
+            &cut(wel(), "epochs", Bytes::new().u8("count", 1).u64("epoch", 0)),
+            "BAD_POSITION",
+            ("epochs", 1),
+        ),
+        at(
+            "epoch-twice-begins",
+            "an epoch twice, then a begins over its bound",
+            "MSG-17 NOT-5",
+            &wel().put(
+                "epochs",
+                list8("epochs", &[position("epoch", 3, 9), position("epoch", 3, MAX_SEQ + 1)]),
+            ),
+            "DUPLICATE",
+            ("epochs", 17),
+        ),
+        at(
+            "begins-over-ascends",
+            "a begins over its bound, then one that ascends",
+            "MSG-17",
+            &wel().put(
+                "epochs",
+                list8("epochs", &[position("epoch", 3, 9), position("epoch", 2, MAX_SEQ + 1)]),
+            ),
+            "BAD_POSITION",
+            ("epochs", 25),
+        ),
+        at(
+            "mode-mark",
+            "the restore mode, then the mark",
+            "MSG-18 NOT-4",
+            &wel().u8("restore mode", 0).u64("mark", 1 << 48),
+            "UNKNOWN_CODE",
+            ("restore mode", 0),
+        ),
+        at(
+            "mark-check",
+            "the mark, then a check that is cut",
+            "MSG-19 NOT-4",
+            &cut(wel(), "mark", Bytes::new().u64("mark", 1 << 48)),
+            "BAD_NODE_SEQ",
+            ("mark", 0),
+        ),
+        at(
+            "check-head",
+            "a check with mark 0, then the head",
+            "MSG-19 NOT-5",
+            &wel().u32("check", 5).position("head", 0, 1),
+            "NON_CANONICAL",
+            ("check", 0),
+        ),
+        at(
+            "heartbeat-cut",
+            "the heartbeat, then a relay time that is cut",
+            "MSG-20 NOT-4",
+            &cut(wel(), "heartbeat interval", Bytes::new().u32("heartbeat interval", 1)),
+            "OUT_OF_RANGE",
+            ("heartbeat interval", 0),
+        ),
+        at(
+            "seq-epoch",
+            "a position with both faults has one code at one place",
+            "MSG-1 MSG-2",
+            &wel().position("head", 0, MAX_SEQ + 1),
+            "BAD_POSITION",
+            ("head", 0),
+        ),
+        at(
+            "scope-id",
+            "an unknown scope, then no request id",
+            "MSG-32 MSG-33",
+            &control::error().request(0).u8("scope", 3),
+            "UNKNOWN_CODE",
+            ("scope", 0),
+        ),
+        at(
+            "id-text",
+            "scope request without an id, then the text",
+            "MSG-33 NOT-5",
+            &control::error().request(0).raw8("text", b"\xff"),
+            "BAD_REQUEST_ID",
+            ("frame", 4),
+        ),
+        at(
+            "id-cut",
+            "scope request without an id, then nothing",
+            "MSG-33 NOT-5",
+            &cut(control::error().request(0), "scope", Bytes::new().u8("scope", 1)),
+            "BAD_REQUEST_ID",
+            ("frame", 4),
+        ),
+    ]
+}
+
+/// The message with these bytes for a field and nothing behind it.
+pub(super) fn cut_behind(msg: Msg, field: &'static str, bytes: Bytes) -> Msg {
+    msg.put(field, bytes).without_rest(field)
+}
+
+pub(super) fn lists() -> Vec<Test> {
+    let ping = |extensions: Bytes| control::ping().put("extensions", extensions);
+    let subscribe = |collections: Bytes| subscribe::subscribe().put("collections", collections);
+    let name = |text: &str| Bytes::new().text8("collection", text);
+    let entries = |entries: &[Bytes]| ack(entries);
+    vec![
+        at(
+            "extension-order-even",
+            "an extension out of order, then its even type",
+            "EXT-1 EXT-3",
+            &ping(list8("extensions", &[extension(3, 0), extension(2, 0)])),
+            "OUT_OF_ORDER",
+            ("extensions", 5),
+        ),
+        at(
+            "extension-even-length",
+            "an even type, then a length over its cap",
+            "EXT-3 EXT-2",
+            &ping(list8("extensions", &[extension(2, 1_025)])),
+            "UNKNOWN_EXTENSION",
+            ("extensions", 1),
+        ),
+        at(
+            "extension-even-cut",
+            "an even type, then no length",
+            "EXT-3",
+            &ping(Bytes::new().u8("count", 1).u16("type", 2)),
+            "UNKNOWN_EXTENSION",
+            ("extensions", 1),
+        ),
+        at(
+            "extension-twice-length",
+            "a type twice, then a length over its cap",
+            "EXT-1 EXT-2",
+            &ping(list8("extensions", &[extension(1, 0), extension(1, 1_025)])),
+            "DUPLICATE",
+            ("extensions", 5),
+        ),
+        at(
+            "extension-length-cut",
+            "a length over its cap, then its bytes",
+            "EXT-2 NOT-6",
+            &ping(Bytes::new().u8("count", 1).u16("type", 1).u16("length", 1_025).hex("cut", "e5e5")),
+            "TOO_LONG",
+            ("extensions", 3),
+        ),
+        at(
+            "extension-first-second",
+            "a length over its cap, then a second type that descends",
+            "EXT-2 NOT-4",
+            &ping(list8("extensions", &[extension(3, 1_025), extension(1, 0)])),
+            "TOO_LONG",
+            ("extensions", 3),
+        ),
+        at(
+            "collections-count-name",
+            "too many collections, then an empty name",
+            "MSG-21 NOT-7",
+            &subscribe(Bytes::new().u16("count", 257).u8("length", 0)),
+            "TOO_MANY",
+            ("collections", 0),
+        ),
+        at(
+            "collection-utf8-order",
+            "UTF-8, then the order",
+            "OPS-12 NOT-6",
+            &subscribe(list16("collections", &[name("bugs"), raw8("collection", b"a\xff")])),
+            "BAD_UTF8",
+            ("collections", 8),
+        ),
+        at(
+            "collection-length-order",
+            "an empty name, then the order",
+            "OPS-12 NOT-6",
+            &subscribe(list16("collections", &[name("bugs"), name("")])),
+            "EMPTY",
+            ("collections", 7),
+        ),
+        at(
+            "collection-twice-third",
+            "a name twice, then an empty one",
+            "MSG-21 NOT-4",
+            &subscribe(list16("collections", &[name("bugs"), name("bugs"), name("")])),
+            "DUPLICATE",
+            ("collections", 7),
+        ),
+        at(
+            "first-seqs-blocks",
+            "a first seq of 0, then a second that is cut",
+            "MSG-22 NOT-4",
+            &cut_behind(
+                pull::pull_response(&[1], block().bytes()),
+                "first seqs",
+                Bytes::new().u16("count", 2).u64("first seq", 0).u8("cut", 0),
+            ),
+            "BAD_POSITION",
+            ("first seqs", 2),
+        ),
+        at(
+            "entry-epoch-cut",
+            "epoch 0, then a first seq that is cut",
+            "MSG-30 NOT-4",
+            &cut_behind(
+                entries(&[]),
+                "entries",
+                Bytes::new().u16("count", 1).u8("status", 1).u64("epoch", 0).u8("cut", 0),
+            ),
+            "BAD_POSITION",
+            ("entries", 3),
+        ),
+        at(
+            "entry-epoch-seq",
+            "epoch 0, then first seq 0",
+            "MSG-30",
+            &entries(&[accepted(0, 0, 0)]),
+            "BAD_POSITION",
+            ("entries", 3),
+        ),
+        at(
+            "entry-first-last",
+            "first seq 0, then a last seq over its bound",
+            "MSG-30",
+            &entries(&[accepted(EPOCH, 0, MAX_SEQ + 1)]),
+            "BAD_POSITION",
+            ("entries", 11),
+        ),
+        at(
+            "entry-order-cut",
+            "accepted after later, then an entry that is cut",
+            "MSG-31 NOT-4",
+            &cut_behind(entries(&[]), "entries", Bytes::new().u16("count", 2).then(later(1)).u8("status", 1)),
+            "OUT_OF_ORDER",
+            ("entries", 7),
+        ),
+        at(
+            "entry-status-order",
+            "an unknown status after later",
+            "MSG-29 MSG-31",
+            &entries(&[later(1), refused(1, 1).with(0, &[4])]),
+            "UNKNOWN_CODE",
+            ("entries", 7),
+        ),
+        at(
+            "entries-count-status",
+            "too many entries, then a status",
+            "MSG-28 NOT-7",
+            &ack(&[]).put("entries", Bytes::new().u16("count", 1_025).u8("status", 9)),
+            "TOO_MANY",
+            ("entries", 0),
+        ),
+    ]
+}
