@@ -109,7 +109,7 @@ impl Replica {
         local.acknowledge(block.last, block.check);
         let (first, last) = local.replica.outbox.transaction_of(named);
         let mut refused_counter = 0;
-        for number in first..=last {
+        for number in first..=last.min(block.last) {
             let Some(queued) = local.unqueue(number) else { continue };
             let timestamp = queued.op.op().head.timestamp;
             if queued.restored {
