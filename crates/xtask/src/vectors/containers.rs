@@ -417,7 +417,7 @@ fn patches() -> Vec<Test> {
             "LongKeys",
             "VAL-26",
             below(128, 128, "0d0001").hex("entry", "00017a0c"),
-            ("TOO_LONG", 265),
+            ("TOO_LONG", 266),
         ),
         invalid(
             "value/patch-keys-before-count",
@@ -425,7 +425,7 @@ fn patches() -> Vec<Test> {
             "LongKeys",
             "VAL-26",
             below(128, 128, "0d0000"),
-            ("TOO_LONG", 265),
+            ("TOO_LONG", 266),
         ),
         valid(
             "value/patch-keys-above-a-dictionary",
