@@ -6,7 +6,7 @@
 //! relay      a relay's end of the protocol, sans-IO
 //! codec      frame and message together: Packet
 //!   message    what is said                      frame   where it begins and ends
-//!     block      operations of one node, stored and forwarded as one unit
+//!     block      operations of one node, stored and forwarded as one unit    merge   what they add up to
 //!       op         one change of one record
 //!         value      BlazeBinary values, fields and records
 //!           wire       integers, names, identifiers, timestamps
@@ -59,10 +59,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod block;
+pub mod client;
 pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod merge;
 pub mod message;
 pub mod op;
 pub mod registry;

@@ -156,6 +156,18 @@ impl<'a> FieldsRef<'a> {
         FieldsIter { raw: self.raw }
     }
 
+    /// Shows the bytes of each name and each value to `seen`.
+    #[inline]
+    pub(crate) fn each_raw(self, mut seen: impl FnMut(&'a [u8], &'a [u8])) {
+        let mut rest = self.raw;
+        while let Ok((value_at, key)) = key(rest, &mut Known::none())
+            && let Ok((after, _)) = value(value_at, &Context::ANY)
+        {
+            seen(key.name.as_bytes(), value_at.get(..value_at.len() - after.len()).unwrap_or_default());
+            rest = after;
+        }
+    }
+
     /// The value of the field of that name.
     #[must_use]
     pub fn get(self, name: &str) -> Option<ValueRef<'a>> {
@@ -237,6 +249,14 @@ impl Fields {
     /// The fields, ascending by name.
     pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Value)> {
         self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// A view over these fields, of which the bytes are put into `bytes`.
+    pub(crate) fn encoded<'a>(&self, bytes: &'a mut Vec<u8>) -> FieldsRef<'a> {
+        bytes.clear();
+        self.encode(bytes);
+        #[allow(clippy::cast_possible_truncation, reason = "checked by the constructor")]
+        FieldsRef { count: self.0.len() as u16, raw: bytes.get(2..).unwrap_or_default() }
     }
 
     /// Writes count and fields.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use fields::{Fields, FieldsIter, FieldsRef};
 pub(crate) use fields::{Known, each_field};
 pub use owned::{Entries, Value};
-pub(crate) use parse::{Context, Place, value};
+pub(crate) use parse::{Context, Place, entry_key, value};
 pub use record::{Record, RecordRef, RecordVersion};
 
 use crate::error::DecodeError;
@@ -308,7 +308,7 @@ impl<'a> Iterator for EntriesIter<'a> {
     type Item = (&'a str, ValueRef<'a>);
 
     fn next(&mut self) -> Option<(&'a str, ValueRef<'a>)> {
-        let (rest, key) = parse::entry_key(self.raw).ok()?;
+        let (rest, key) = entry_key(self.raw).ok()?;
         let (rest, value) = value(rest, &Context::ANY).ok()?;
         self.raw = rest;
         Some((key, value))

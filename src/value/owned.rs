@@ -73,6 +73,23 @@ impl Entries {
         Ok(Self(entries))
     }
 
+    /// Entries that ascend by key.
+    pub(crate) const fn ascending(entries: Vec<(Box<str>, Value)>) -> Self {
+        Self(entries)
+    }
+
+    /// The value at `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let found = self.0.binary_search_by(|(this, _)| (**this).cmp(key)).ok()?;
+        self.0.get(found).map(|(_, value)| value)
+    }
+
+    /// The value at `key`, without the others.
+    pub(crate) fn into_value(self, key: &str) -> Option<Value> {
+        self.0.into_iter().find(|(this, _)| **this == *key).map(|(_, value)| value)
+    }
+
     /// The entries, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (&**key, value))

@@ -173,7 +173,7 @@ fn counter<'a>(input: &'a [u8], context: &Context) -> Res<'a, ValueRef<'a>> {
 
 /// The key of an entry of a dictionary or patch.
 #[inline]
-pub(super) fn entry_key(input: &[u8]) -> Res<'_, &str> {
+pub(crate) fn entry_key(input: &[u8]) -> Res<'_, &str> {
     text16(0..=usize::MAX, "key")(input)
 }
 

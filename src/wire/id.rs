@@ -99,6 +99,12 @@ impl Timestamp {
         self.counter == 0
     }
 
+    /// A timestamp that was taken apart.
+    #[inline]
+    pub(crate) const fn from_parts(counter: u64, node: Uuid) -> Self {
+        Self { counter, node }
+    }
+
     pub(crate) fn encode(self, sink: &mut impl Sink) {
         sink.put_u64(self.counter);
         sink.put(self.node.as_bytes());

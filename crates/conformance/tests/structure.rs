@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["error", "limits", "registry"]),
     ("value", &["error", "limits", "registry", "wire"]),
     ("op", &["error", "limits", "registry", "wire", "value"]),
+    ("merge", &["error", "limits", "registry", "wire", "value", "op"]),
     ("block", &["error", "limits", "registry", "wire", "op"]),
     ("message", &["error", "limits", "registry", "wire", "value", "block"]),
     ("frame", &["error", "limits", "registry", "wire"]),
