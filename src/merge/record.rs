@@ -176,11 +176,12 @@ impl Record {
     fn drop_hidden<O: Observe>(&mut self, place: &Place, by: &Row<'_>, report: &mut Report<'_, O>) {
         let (mut run, mut at, mut kept) = (place.run, place.at + by.len(), 0);
         let mut emptied = false;
-        while run <= self.more.len() {
+        'runs: while run <= self.more.len() {
             let bytes = self.run_mut(run);
             while let Some(row) = Row::read(bytes, at) {
                 if !is_within(row.below, by.below) || kept == MAX_KEPT {
-                    return self.drop_empty_runs(emptied);
+                    shrink(bytes);
+                    break 'runs;
                 }
                 let len = row.len();
                 if row.is_hidden(by.timestamp) {
@@ -191,6 +192,7 @@ impl Record {
                     at += len;
                 }
             }
+            shrink(bytes);
             emptied |= bytes.is_empty();
             (run, at) = (run + 1, 0);
         }
@@ -271,5 +273,13 @@ impl Record {
             }
             visible
         })
+    }
+}
+
+/// Gives memory back that rows had which were dropped.
+#[inline]
+fn shrink(run: &mut Vec<u8>) {
+    if run.capacity() / 2 > run.len() {
+        run.shrink_to_fit();
     }
 }

@@ -70,9 +70,10 @@ fn coverage() -> BTreeMap<String, Coverage> {
         for test in file["groups"].as_array().unwrap().iter().flat_map(|g| g["tests"].as_array().unwrap()) {
             for id in test["spec"].as_array().unwrap() {
                 let place = all.entry(id.as_str().unwrap().to_owned()).or_default();
-                match test["result"].as_str().unwrap() {
-                    "valid" => place.valid += 1,
-                    _ => place.invalid += 1,
+                // A merge vector has no result: its operations are legal.
+                match test["result"].as_str() {
+                    Some("invalid") => place.invalid += 1,
+                    _ => place.valid += 1,
                 }
             }
         }

@@ -17,6 +17,7 @@ use serde_json::{Value as Json, json};
 
 pub use json::{Refusal, hex, parse_json, unhex};
 use json::{bytes, number, refuse, text};
+pub use value::owned_json as value_json;
 
 /// What a run of bytes is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,3 @@
+//! The relay server of BlazeDB Relay: what the sans-IO relay of `blazedb_relay` needs to run.
+
+pub mod store;
