@@ -4,12 +4,12 @@ use core::time::Duration;
 
 use rusqlite::Connection;
 
-use super::super::error::Error;
+use super::super::error::{Error, ErrorKind};
 use super::super::{Background, Fed, Rewritten};
 use super::Place;
 use super::feed::Feeder;
 use super::rewrite::rewrite;
-use super::schema::Access;
+use super::schema::{Access, BUSY};
 
 /// Pages in the write-ahead log, 64 MiB, from which on appends wait until it begins anew. Until then what is
 /// moved is moved beside them.
@@ -42,19 +42,26 @@ impl Background for SqliteBackground {
     }
 
     fn checkpoint(&mut self) -> Result<(), Error> {
+        let moved = self.move_log();
+        if moved.as_ref().is_err_and(|error| error.kind() != ErrorKind::Full) {
+            self.place.gate.set_in_doubt(true);
+        }
+        moved
+    }
+}
+
+impl SqliteBackground {
+    fn move_log(&self) -> Result<(), Error> {
         let fault = |error| self.place.fault(&error);
-        let pages = self
-            .conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1))
-            .map_err(fault)?;
-        if pages < MANY_PAGES {
+        let pages = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
+        if pages.map_err(fault)? < MANY_PAGES {
             return Ok(());
         }
         // Under steady appends there is always something more to move, and the log would only grow.
         let _turn = self.place.gate.pass();
         self.conn.busy_timeout(WAIT_FOR_READERS).map_err(fault)?;
         let done = self.conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
-        self.conn.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
+        self.conn.busy_timeout(BUSY).map_err(fault)?;
         done.map_err(fault)
     }
 }

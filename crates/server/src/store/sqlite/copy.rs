@@ -109,7 +109,7 @@ fn copy_pages(
             match backup.step(PAGES).map_err(from_fault)? {
                 StepResult::Done => break,
                 StepResult::More => {}
-                _ => std::thread::sleep(WAIT),
+                StepResult::Busy | StepResult::Locked | _ => std::thread::sleep(WAIT),
             }
             let pages = backup.progress();
             let count = |pages: i32| u64::try_from(pages).unwrap_or_default();

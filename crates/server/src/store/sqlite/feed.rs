@@ -58,11 +58,14 @@ struct Record {
     live: bool,
 }
 
+/// What became of registers and counters, by record, path below it, and whose counter; `None` for what was
+/// dropped.
+type Entries = BTreeMap<(i64, Box<[u8]>, Box<[u8]>), Option<Stored>>;
+
 /// What a step changes.
 #[derive(Default)]
 struct Changes {
-    /// By record, path below it, and whose counter; `None` for what was dropped.
-    entries: BTreeMap<(i64, Box<[u8]>, Box<[u8]>), Option<Stored>>,
+    entries: Entries,
     /// The records of these, with their collections.
     records: BTreeMap<i64, (Box<str>, Uuid)>,
 }
@@ -282,7 +285,7 @@ fn store(
     transaction: &Transaction<'_>,
     from: u64,
     loaded: &mut Loaded,
-    entries: &BTreeMap<(i64, Box<[u8]>, Box<[u8]>), Option<Stored>>,
+    entries: &Entries,
     contents: &[Content],
 ) -> rusqlite::Result<bool> {
     let mut advance = transaction.prepare_cached("UPDATE database SET state_seq = ? WHERE state_seq = ?")?;

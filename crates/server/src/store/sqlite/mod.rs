@@ -16,6 +16,7 @@ mod schema;
 mod verify;
 mod writer;
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
@@ -48,14 +49,27 @@ pub struct SqliteStore {
     _lock: File,
 }
 
-/// Whoever holds it may write to the file.
+/// Whoever passes may write to the file until done.
 #[derive(Debug, Default)]
-struct Gate(Mutex<()>);
+struct Gate {
+    turn: Mutex<()>,
+    /// A write failed in a way that leaves open what is on the disk. Systems may then hold in memory what
+    /// they never wrote and never will, so nothing may build on it before all of it was written again.
+    in_doubt: AtomicBool,
+}
 
 impl Gate {
     fn pass(&self) -> MutexGuard<'_, ()> {
         // It guards nothing that a panic could leave half done: SQLite rolls back.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+
+    fn set_in_doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::Relaxed);
     }
 }
 

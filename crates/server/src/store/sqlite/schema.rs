@@ -1,5 +1,6 @@
 //! The file of a database: its tables, and how to tell it from other files.
 
+use core::time::Duration;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -74,6 +75,9 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// How long to wait for who else uses the file. Only another process that looks into it can be in the way.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -104,8 +108,7 @@ pub(super) fn connect(path: &Path, vfs: Option<&str>, access: Access) -> Result<
     let mut conn = conn.map_err(fault)?;
     // Until it is known what the file is, not even closing it may change it.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fault)?;
-    // Only another process that looks into the file can be in the way.
-    conn.busy_timeout(core::time::Duration::from_secs(5)).map_err(fault)?;
+    conn.busy_timeout(BUSY).map_err(fault)?;
     let empty = is_empty(&conn, path)?;
     if empty && access != Access::Write {
         return Err(Error::new(ErrorKind::Missing, path, "the file is empty"));

@@ -26,6 +26,7 @@ pub struct SqliteWriter {
 impl SqliteWriter {
     pub(super) fn open(place: Place) -> Result<Opened<Self>, Error> {
         let mut conn = place.connect(Access::Write)?;
+        settle(&place, &conn)?;
         let opened = write(&place, &mut conn, |transaction| mint(&place, transaction));
         let (head, epochs) = opened.map_err(WriteError::into_error)?;
         let Some(epoch) = epochs.last().map(|epoch| epoch.id) else {
@@ -81,7 +82,21 @@ impl Writer for SqliteWriter {
     }
 }
 
-/// Does some work in one transaction that is durable when this returns.
+/// Moves all of the write-ahead log into the database and begins it anew, so that whatever an earlier
+/// failure left of it is on the disk or gone. Somebody who still reads is in the way of that, and may be
+/// unless there was such a failure.
+fn settle(place: &Place, conn: &Connection) -> Result<(), Error> {
+    let _turn = place.gate.pass();
+    let blocked = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    if blocked.map_err(|error| place.fault(&error))? && place.gate.is_in_doubt() {
+        return Err(Error::new(ErrorKind::Failed, &place.path, "somebody still reads it"));
+    }
+    place.gate.set_in_doubt(false);
+    Ok(())
+}
+
+/// Does some work in one transaction, which is durable when this returns if the connection waits for the
+/// disk.
 pub(super) fn write<T>(
     place: &Place,
     conn: &mut Connection,
@@ -89,6 +104,9 @@ pub(super) fn write<T>(
 ) -> Result<T, WriteError> {
     let _turn = place.gate.pass();
     let fault = |error| place.fault(&error);
+    if place.gate.is_in_doubt() {
+        return Err(WriteError::Lost(Error::new(ErrorKind::Failed, &place.path, "an earlier write failed")));
+    }
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     // An error in the work rolls back: it is all in memory yet, or in frames that no commit follows.
     let result = work(&transaction)?;
@@ -97,7 +115,10 @@ pub(super) fn write<T>(
         // The frame that commits is the last to be written, so there was no room for that either.
         Err(error) if error.kind() == ErrorKind::Full => Err(WriteError::Failed(error)),
         //= RLY-8
-        Err(error) => Err(WriteError::Lost(error)),
+        Err(error) => {
+            place.gate.set_in_doubt(true);
+            Err(WriteError::Lost(error))
+        }
     }
 }
 
