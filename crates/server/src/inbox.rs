@@ -5,6 +5,7 @@
 //! are not held back; there is at most one for each question and each connection.
 
 use core::mem;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -56,12 +57,14 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
+    /// Whether there was no room lately: sockets ask often, and need no lock for the usual answer.
+    full: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
 impl Inbox {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { queue: Mutex::default(), metrics }
+        Self { queue: Mutex::default(), full: AtomicBool::new(false), metrics }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -88,6 +91,9 @@ impl Inbox {
         self.add(|queue| {
             if let Note::Received(_, bytes, _) = &note {
                 queue.bytes += bytes.len();
+                if queue.bytes >= MAX_BYTES {
+                    self.full.store(true, Ordering::Relaxed);
+                }
             }
             queue.batch.notes.push(note);
         });
@@ -95,6 +101,9 @@ impl Inbox {
 
     /// Whether a socket may read; it is woken when it may.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.full.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
         let mut queue = self.queue();
         if queue.bytes < MAX_BYTES {
             return Poll::Ready(());
@@ -131,7 +140,11 @@ impl Inbox {
         let mut queue = self.queue();
         queue.bytes = queue.bytes.saturating_sub(bytes);
         // Not at the first byte of room: each socket would then get to read a few bytes at a time.
-        let sockets = if queue.bytes < MAX_BYTES / 2 { mem::take(&mut queue.sockets) } else { Vec::new() };
+        if queue.bytes >= MAX_BYTES / 2 {
+            return;
+        }
+        self.full.store(false, Ordering::Relaxed);
+        let sockets = mem::take(&mut queue.sockets);
         drop(queue);
         sockets.into_iter().for_each(Waker::wake);
     }

@@ -29,8 +29,8 @@ const READERS: usize = 4;
 pub(crate) struct Stores<S: LogStore> {
     shared: Arc<Shared<S>>,
     open: HashMap<DatabaseId, Handle<S>>,
-    /// Questions without an answer. Those that name a database get none any more when it is closed.
-    asked: HashMap<Ticket, Option<DatabaseId>>,
+    /// Questions without an answer. They get none any more when their database is closed.
+    asked: HashMap<Ticket, DatabaseId>,
 }
 
 /// What the threads of all databases share.
@@ -145,14 +145,14 @@ impl<S: LogStore> Stores<S> {
             }
             Output::MintEpoch { ticket, database } => self.write(ticket, database, Job::Mint(ticket)),
             Output::LoadNode { ticket, database, node, key, principal } => {
-                self.asked.insert(ticket, Some(database));
+                self.asked.insert(ticket, database);
                 self.read(ticket, database, move |reader| {
                     let claim = reader.node(node, &key, &principal)?;
                     Ok(Input::NodeLoaded { ticket, claim })
                 });
             }
             Output::Read { ticket, database, after, max_bytes } => {
-                self.asked.insert(ticket, Some(database));
+                self.asked.insert(ticket, database);
                 if let Some(handle) = self.open.get(&database) {
                     handle.reading.pulse.read();
                 }
@@ -162,13 +162,13 @@ impl<S: LogStore> Stores<S> {
                 });
             }
             Output::CountState { ticket, database } => {
-                self.asked.insert(ticket, None);
+                self.asked.insert(ticket, database);
                 self.read(ticket, database, move |reader| {
                     Ok(Input::StateCounted { ticket, counts: reader.counts()? })
                 });
             }
-            Output::RunQuery { ticket, .. } => {
-                self.asked.insert(ticket, None);
+            Output::RunQuery { ticket, database, .. } => {
+                self.asked.insert(ticket, database);
                 self.fail(ticket, ErrorCode::QUERY_FAILED);
             }
             output @ (Output::Send { .. }
@@ -187,7 +187,7 @@ impl<S: LogStore> Stores<S> {
 
     fn open(&mut self, ticket: Ticket, database: DatabaseId, name: DatabaseName) {
         let (writer, jobs) = channel();
-        self.asked.insert(ticket, Some(database));
+        self.asked.insert(ticket, database);
         let reading = Arc::new(Reading { name, readers: Mutex::default(), pulse: Pulse::new(0) });
         let thread = Thread { shared: self.shared.clone(), reading: reading.clone(), database };
         let builder = thread::Builder::new().name(format!("log {}", reading.name.as_str())).stack_size(STACK);
@@ -203,7 +203,7 @@ impl<S: LogStore> Stores<S> {
         if let Some(handle) = self.open.remove(&database) {
             self.shared.metrics.database_closed(handle.reading.name.as_str());
         }
-        self.asked.retain(|_, of| *of != Some(database));
+        self.asked.retain(|_, of| *of != database);
     }
 
     /// Closes all, after what they have under way.
@@ -215,7 +215,7 @@ impl<S: LogStore> Stores<S> {
     }
 
     fn write(&mut self, ticket: Ticket, database: DatabaseId, job: Job) {
-        self.asked.insert(ticket, Some(database));
+        self.asked.insert(ticket, database);
         let sent = self.open.get(&database).map(|handle| handle.writer.send(job));
         if !matches!(sent, Some(Ok(()))) {
             self.fail(ticket, ErrorCode::STORE_UNAVAILABLE);

@@ -111,6 +111,11 @@ impl Wire {
         self.socket.send(WsMessage::Binary(bytes.into())).await.unwrap();
     }
 
+    /// Closes from this end; what was sent before may still come.
+    pub(crate) async fn close(&mut self) {
+        self.socket.close(None).await.unwrap();
+    }
+
     /// The next frame, or the end.
     pub(crate) async fn next(&mut self) -> Came {
         while self.received.is_empty() {
