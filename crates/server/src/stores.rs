@@ -386,3 +386,6 @@ impl<S: LogStore> Thread<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
