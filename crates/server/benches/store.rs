@@ -187,7 +187,7 @@ fn report_appends(what: &str, ops: u64, times: &[Duration]) {
 fn feed(store: &SqliteStore, what: &str, max_ops: usize) {
     let mut background = store.background(&name()).unwrap();
     let (mut ops, mut longest) = (0, Duration::ZERO);
-    let start = Instant::now();
+    let (start, start_cpu) = (Instant::now(), cpu());
     loop {
         let step = Instant::now();
         let fed = background.feed(max_ops).unwrap();

@@ -102,7 +102,14 @@ impl<'a, B: Backend> Run<'a, B> {
             if self.random.one_in(20) {
                 self.backend.tempt_fate(&mut self.random);
             }
-            if self.step(&mut roles).is_err() || self.random.one_in(150) {
+            let broke = self.step(&mut roles).is_err();
+            // While it is open: nothing of it is closed before the new one is.
+            if broke
+                && self.random.one_in(2)
+                && let Ok(new) = self.try_open()
+            {
+                roles = new;
+            } else if broke || self.random.one_in(150) {
                 self.backend.stop(&mut self.random);
                 drop(roles);
                 roles = self.restart();
