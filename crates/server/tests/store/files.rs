@@ -127,7 +127,7 @@ fn child() {
         let head = device.push(&mut writer);
         eprintln!("head {head}");
         background.feed(5).unwrap();
-        if head % 5 == 0 {
+        if head.is_multiple_of(5) {
             background.checkpoint().unwrap();
         }
     }

@@ -1,6 +1,12 @@
 //! What a store promises, checked for every backend.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
 #![allow(clippy::print_stderr, reason = "a failure prints its seed")]
 
 mod disk;
