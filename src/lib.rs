@@ -3,13 +3,14 @@
 //! The rules stand in SPEC.md; its ids, as VAL-3, are cited here. Each layer uses only those below it:
 //!
 //! ```text
+//! relay      a relay's end of the protocol, sans-IO
 //! codec      frame and message together: Packet
 //!   message    what is said                      frame   where it begins and ends
 //!     block      operations of one node, stored and forwarded as one unit    merge   what they add up to
 //!       op         one change of one record
 //!         value      BlazeBinary values, fields and records
 //!           wire       integers, names, identifiers, timestamps
-//!             error  registry  limits
+//!             error  registry  limits  time
 //! ```
 //!
 //! Decoding borrows from its input and allocates nothing; an error says which rule was broken, at which
@@ -66,7 +67,9 @@ pub mod merge;
 pub mod message;
 pub mod op;
 pub mod registry;
+pub mod relay;
 mod rule;
+pub mod time;
 pub mod value;
 pub mod wire;
 

@@ -227,6 +227,9 @@ impl Mark {
 pub struct Heartbeat(u32);
 
 impl Heartbeat {
+    /// Half a minute: middleboxes tend to forget connections after one.
+    pub const DEFAULT: Self = Self(30_000);
+
     /// An interval of that many milliseconds.
     ///
     /// # Errors
