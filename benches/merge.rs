@@ -84,7 +84,7 @@ fn measure(name: &str, blocks: &[Vec<u8>], rounds: usize) {
         reading = reading.min(time(|| {
             walk(blocks, |op| {
                 black_box(op);
-            })
+            });
         }));
         merging = merging.min(time(|| drop(black_box(merge(blocks)))));
     }

@@ -100,9 +100,24 @@ impl<'a> Packet<'a> {
         capabilities: Capabilities,
         scratch: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
+        self.visit_blocks(frame, capabilities, scratch, &mut ())
+    }
+
+    /// As [`Self::validate_blocks`], and shows each operation to `visitor` on the way. What it was shown
+    /// is legal only if this returns `Ok`.
+    ///
+    /// # Errors
+    /// As [`Self::validate_blocks`].
+    pub fn visit_blocks<V: Visit>(
+        &self,
+        frame: &[u8],
+        capabilities: Capabilities,
+        scratch: &mut Vec<u8>,
+        visitor: &mut V,
+    ) -> Result<(), DecodeError> {
         let Some(blocks) = self.message.blocks() else { return Ok(()) };
         let mut offset = frame.len() - blocks.raw().len();
-        let mut ids = Ids::default();
+        let mut both = Both { ids: Ids::default(), visitor };
         let mut decompressed = 0;
         for block in blocks.iter() {
             //= MSG-34
@@ -116,13 +131,13 @@ impl<'a> Packet<'a> {
             }
             block
                 .rows(scratch)
-                .and_then(|rows| rows.visit(capabilities, &mut ids))
+                .and_then(|rows| rows.visit(capabilities, &mut both))
                 .map_err(|error| error.shifted(offset))?;
             offset += block.raw().len();
         }
         //= MSG-24
         if let Message::Push(push) = &self.message
-            && push.ids_check != ids.check()
+            && push.ids_check != both.ids.check()
         {
             let offset = frame::HEAD + Push::IDS_CHECK_AT;
             return Err(DecodeError::new(ErrorCode::BAD_IDS_CHECK, offset, "ids check"));
@@ -172,6 +187,25 @@ impl Visit for Ids {
     }
 
     fn field(&mut self, _: &str, _: ValueRef<'_>) {}
+}
+
+/// Two visitors in one walk.
+struct Both<'v, V> {
+    ids: Ids,
+    visitor: &'v mut V,
+}
+
+impl<V: Visit> Visit for Both<'_, V> {
+    #[inline]
+    fn op(&mut self, head: &OpHead<'_>) {
+        self.ids.op(head);
+        self.visitor.op(head);
+    }
+
+    #[inline]
+    fn field(&mut self, name: &str, value: ValueRef<'_>) {
+        self.visitor.field(name, value);
+    }
 }
 
 /// The ids check of a push that carries `blocks`.

@@ -484,7 +484,7 @@ pub const COMMON_NAMES: [&str; 58] = [
 ];
 
 /// A set of capabilities that this version knows: what two ends agreed on.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Capabilities(u8);
 
 impl Capabilities {

@@ -36,6 +36,11 @@ impl<'a> LogBlocks<'a> {
         Ok(Self { first_seqs, blocks })
     }
 
+    /// The places of blocks whose bytes follow the frame's head from buffers of their own.
+    pub(crate) const fn elsewhere(first_seqs: FirstSeqs<'a>) -> Self {
+        Self { first_seqs, blocks: Blocks::NONE }
+    }
+
     /// The place of each block.
     #[must_use]
     pub const fn first_seqs(self) -> FirstSeqs<'a> {

@@ -346,6 +346,8 @@ pub enum Output {
         query: QueryFrame,
         /// The seq that the state must have reached.
         after: u64,
+        /// Rows of a page at most: what the query says, or the relay's default.
+        limit: u32,
     },
     /// How much does the database hold? Answered by [`Input::StateCounted`].
     CountState {

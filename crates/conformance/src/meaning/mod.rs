@@ -15,6 +15,7 @@ use blazedb_relay::registry::{Capabilities, Capability, MessageType};
 use blazedb_relay::value::{Record, RecordRef, RecordVersion, ValueRef};
 use serde_json::{Value as Json, json};
 
+pub use value::owned_json as value_json;
 pub use json::{Refusal, hex, parse_json, unhex};
 use json::{bytes, number, refuse, text};
 

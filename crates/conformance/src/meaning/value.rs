@@ -1,5 +1,6 @@
 //! Values and fields.
 
+use blazedb_relay::registry::Capabilities;
 use blazedb_relay::value::{Entries, EntriesRef, F64, Fields, FieldsRef, Value, ValueRef};
 use blazedb_relay::wire::{FieldName, Timestamp};
 use serde_json::{Value as Json, json};
@@ -34,6 +35,13 @@ pub(super) fn value_json(value: ValueRef<'_>) -> Json {
         ValueRef::Sealed(bytes) => json!({ "type": "sealed", "hex": hex(bytes) }),
         other => json!({ "type": format!("{other:?}") }),
     }
+}
+
+/// A value that a record can have, as JSON.
+#[must_use]
+pub fn owned_json(value: &Value) -> Json {
+    let bytes = value.to_bytes().unwrap_or_default();
+    ValueRef::decode_field(&bytes, Capabilities::ALL).map(value_json).unwrap_or_default()
 }
 
 fn float_hex(value: F64) -> String {

@@ -107,6 +107,7 @@ fn object(entries: &Entries) -> Json {
     Json::Object(entries.iter().map(|(key, value)| (key.to_owned(), plain(value))).collect())
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the trace has no others")]
 fn plain(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,

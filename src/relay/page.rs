@@ -1,0 +1,277 @@
+//! Blocks of a log, as one reader may have them (SPEC.md 11.7).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::event::StoredBlock;
+use super::io::{Stop, close};
+use crate::block::{BlockBuilder, BlockHeader, BlockRef, Compression};
+use crate::limits::{MAX_BLOCKS, MAX_DECOMPRESSED, MAX_FRAME, MAX_SEQ};
+use crate::message::{Collections, Seq};
+use crate::op::OpRef;
+use crate::registry::{Capabilities, Capability, ErrorCode, GoodbyeReason};
+use crate::wire::NodeId;
+
+/// A block of the log with what is needed to know of it without looking inside.
+#[derive(Clone, Debug)]
+pub(super) struct LogBlock {
+    /// The seq of its first operation.
+    pub(super) first_seq: u64,
+    pub(super) header: BlockHeader,
+    /// Bytes that its payload decompresses to; 0 if it is not compressed.
+    declared: usize,
+    pub(super) bytes: Bytes,
+}
+
+impl LogBlock {
+    pub(super) fn new(first_seq: u64, block: &BlockRef<'_>, bytes: Bytes) -> Self {
+        Self { first_seq, header: *block.header(), declared: block.declared_len(), bytes }
+    }
+
+    /// The same block at its place in the log.
+    pub(super) fn at(&self, first_seq: u64) -> Self {
+        Self { first_seq, ..self.clone() }
+    }
+
+    /// The seq of its last operation.
+    pub(super) const fn last_seq(&self) -> u64 {
+        self.first_seq + self.header.span as u64 - 1
+    }
+}
+
+/// The blocks that a store gave for a read after `after`, or `None` if they are not what the log has
+/// there.
+pub(super) fn log_blocks(after: u64, head: u64, stored: Vec<StoredBlock>) -> Option<Vec<LogBlock>> {
+    let mut blocks: Vec<LogBlock> = Vec::with_capacity(stored.len());
+    for StoredBlock { first_seq, bytes } in stored {
+        let block = BlockRef::decode(&bytes).ok().filter(|block| !block.header().holes)?;
+        let expected = blocks.last().map(|last| last.last_seq() + 1);
+        let follows = match expected {
+            Some(expected) => first_seq == expected,
+            None => first_seq != 0 && first_seq <= after + 1,
+        };
+        if !follows || first_seq > MAX_SEQ {
+            return None;
+        }
+        let block = LogBlock::new(first_seq, &block, bytes.clone());
+        blocks.push(block);
+    }
+    let last = blocks.last()?.last_seq();
+    (last > after && last <= head).then_some(blocks)
+}
+
+/// The end of a log, in memory: what live readers get without a read.
+#[derive(Debug)]
+pub(super) struct Tail {
+    blocks: VecDeque<LogBlock>,
+    bytes: usize,
+}
+
+impl Tail {
+    pub(super) const fn new() -> Self {
+        Self { blocks: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Adds the log's new last block, and forgets the oldest ones over `max` bytes.
+    pub(super) fn push(&mut self, block: LogBlock, max: usize) {
+        self.bytes += block.bytes.len();
+        self.blocks.push_back(block);
+        while self.bytes > max
+            && let Some(oldest) = self.blocks.pop_front()
+        {
+            self.bytes -= oldest.bytes.len();
+        }
+    }
+
+    /// The blocks behind seq `after`, or `None` if the tail begins later.
+    pub(super) fn after(&self, after: u64) -> Option<impl Iterator<Item = &LogBlock>> {
+        self.blocks.front().filter(|first| first.first_seq <= after + 1)?;
+        Some(self.blocks.range(self.blocks.partition_point(|block| block.last_seq() <= after)..))
+    }
+}
+
+/// The blocks of a read behind seq `after`, or `None` if they are others.
+pub(super) fn read_after(blocks: &[LogBlock], after: u64) -> Option<impl Iterator<Item = &LogBlock>> {
+    let start = blocks.partition_point(|block| block.last_seq() <= after);
+    let rest = blocks.get(start..).unwrap_or_default();
+    rest.first().filter(|first| first.first_seq <= after + 1)?;
+    Some(rest.iter())
+}
+
+/// Names of collections that a reader asked for, ascending; `None` for all.
+pub(super) type Wanted = Option<Arc<[Box<str>]>>;
+
+pub(super) fn wanted(collections: Collections<'_>) -> Wanted {
+    (!collections.is_empty()).then(|| collections.iter().map(|name| name.as_str().into()).collect())
+}
+
+/// What one reader may have of a block.
+#[derive(Clone, Debug)]
+pub(super) struct Lens {
+    pub(super) capabilities: Capabilities,
+    pub(super) wanted: Wanted,
+    /// Blocks of that node above that number were acknowledged on this connection (RLY-42).
+    pub(super) own: Option<(NodeId, u64)>,
+}
+
+impl Lens {
+    //= RLY-42
+    fn passes_over(&self, header: &BlockHeader) -> bool {
+        self.own.is_some_and(|(node, mark)| header.node == node && header.first_node_seq > mark)
+    }
+
+    /// Whether stored blocks go out as they are.
+    //= RLY-9
+    fn is_clear(&self, header: &BlockHeader) -> bool {
+        self.wanted.is_none()
+            && self.capabilities.has(Capability::CRDT)
+            && (!header.compressed || self.capabilities.has(Capability::COMPRESSION))
+    }
+}
+
+/// What a reader gets of one block.
+#[derive(Clone, Debug)]
+enum View {
+    /// It, or what the reader asked for of it.
+    Bytes(Bytes),
+    /// Nothing of it is for the reader.
+    Nothing,
+    /// It holds what the reader cannot read.
+    Unreadable,
+    /// It is not a block.
+    Damaged,
+}
+
+/// Encodes blocks anew for readers that cannot have them as they are. Within one input, readers that
+/// want the same share the result.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    /// For decompression.
+    pub(super) scratch: Vec<u8>,
+    /// By seq, capabilities and wanted collections.
+    shared: BTreeMap<(u64, Capabilities, Wanted), View>,
+}
+
+impl Encoder {
+    /// Forgets what was shared.
+    pub(super) fn clear(&mut self) {
+        self.shared.clear();
+    }
+
+    fn view(&mut self, block: &LogBlock, lens: &Lens) -> View {
+        if lens.is_clear(&block.header) {
+            return View::Bytes(block.bytes.clone());
+        }
+        let Self { scratch, shared } = self;
+        let key = (block.first_seq, lens.capabilities, lens.wanted.clone());
+        shared.entry(key).or_insert_with(|| encode(block, lens, scratch)).clone()
+    }
+}
+
+fn encode(block: &LogBlock, lens: &Lens, scratch: &mut Vec<u8>) -> View {
+    let Ok(rows) = BlockRef::decode(&block.bytes).and_then(|block| block.rows(scratch)) else {
+        return View::Damaged;
+    };
+    let wants = |collection: &str| match &lens.wanted {
+        Some(names) => names.binary_search_by(|name| (**name).cmp(collection)).is_ok(),
+        None => true,
+    };
+    let mut part = BlockBuilder::part_of(&block.header);
+    for op in rows.iter().filter(|op| wants(op.head.collection)) {
+        //= RLY-40
+        let crdt = lens.capabilities.has(Capability::CRDT);
+        if !crdt && OpRef::decode_with(op.raw(), lens.capabilities).is_err() {
+            return View::Unreadable;
+        }
+        if part.push_ref(&op).is_err() {
+            return View::Damaged;
+        }
+    }
+    let whole = part.len() == usize::from(block.header.count);
+    let compression = lens.capabilities.has(Capability::COMPRESSION);
+    if whole && (!block.header.compressed || compression) {
+        return View::Bytes(block.bytes.clone());
+    }
+    //= RLY-37
+    //= RLY-39
+    match part.finish(Compression::None) {
+        Some(bytes) => View::Bytes(Bytes::copy_from_slice(bytes)),
+        None => View::Nothing,
+    }
+}
+
+/// How much of a log may go into one message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Bytes of blocks, but for the first one.
+    pub(super) bytes: u64,
+    /// Bytes of blocks after which no other one begins.
+    pub(super) room: u64,
+    /// Operations, but for those of the first block.
+    pub(super) operations: u64,
+}
+
+/// Blocks for one message.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// For each block the seq of its first node_seq (RLY-36).
+    pub(super) first_seqs: Vec<Seq>,
+    pub(super) blocks: Vec<Bytes>,
+    pub(super) bytes: u64,
+    /// The seq up to which the log was looked at.
+    pub(super) end: u64,
+}
+
+/// Bytes of an update's or pull response's frame besides blocks and first seqs, rounded up.
+const ENVELOPE: u64 = 64;
+
+/// Takes from `blocks`, which follow seq `from`, what fits into one message.
+pub(super) fn page<'b>(
+    from: u64,
+    blocks: impl Iterator<Item = &'b LogBlock>,
+    lens: &Lens,
+    budget: Budget,
+    encoder: &mut Encoder,
+) -> Result<Page, Stop> {
+    let mut page = Page { end: from, ..Page::default() };
+    let (mut operations, mut decompressed) = (0, 0);
+    for block in blocks {
+        if lens.passes_over(&block.header) {
+            page.end = block.last_seq();
+            continue;
+        }
+        let bytes = match encoder.view(block, lens) {
+            View::Bytes(bytes) => bytes,
+            //= RLY-38
+            View::Nothing => {
+                page.end = block.last_seq();
+                continue;
+            }
+            View::Unreadable => {
+                return close(ErrorCode::UPGRADE_NEEDED, "an operation needs crdt, which was not agreed on");
+            }
+            View::Damaged => return Err(Stop::Leave(GoodbyeReason::RESTARTING)),
+        };
+        operations += u64::from(block.header.count);
+        //= MSG-34
+        decompressed += block.declared;
+        let after = page.bytes + bytes.len() as u64;
+        let frame = ENVELOPE + 8 * (page.blocks.len() as u64 + 1) + after;
+        let full = page.blocks.len() == MAX_BLOCKS
+            || after > budget.bytes
+            || page.bytes >= budget.room
+            || operations > budget.operations
+            || decompressed > MAX_DECOMPRESSED
+            || frame > MAX_FRAME as u64;
+        let (false, Ok(seq)) = (full && !page.blocks.is_empty(), Seq::new(block.first_seq)) else { break };
+        page.first_seqs.push(seq);
+        page.blocks.push(bytes);
+        page.bytes = after;
+        page.end = block.last_seq();
+    }
+    Ok(page)
+}
