@@ -59,6 +59,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod block;
+pub mod client;
 pub mod codec;
 pub mod error;
 pub mod frame;

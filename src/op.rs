@@ -18,6 +18,8 @@ const VERSION: u8 = 1;
 const FLAG_PREVIOUS: u8 = 0x01;
 /// Everything up to the collection stands at fixed offsets.
 const FIXED: usize = 75;
+const ID_AT: usize = 2;
+const NODE_AT: usize = 42;
 const CHECKSUM: usize = 4;
 
 /// What an operation does to its record. Insert and update mean the same to the merge.
@@ -410,6 +412,18 @@ impl Op {
         self.encode(&mut bytes);
         bytes
     }
+}
+
+/// The bytes of an operation, delivered by `node` under the number `node_seq` instead: the same write as
+/// another delivery. `row` is an operation that was checked.
+pub(crate) fn readdress(row: &[u8], node: NodeId, node_seq: u64) -> Vec<u8> {
+    let mut bytes = row.to_vec();
+    bytes.patch(ID_AT, &op_id_bytes(node.as_bytes(), node_seq));
+    bytes.patch(NODE_AT, node.as_bytes());
+    bytes.truncate(row.len().saturating_sub(CHECKSUM));
+    let check = bytes.crc32_from(0);
+    bytes.put_u32(check);
+    bytes
 }
 
 impl TryFrom<OpRef<'_>> for Op {

@@ -507,6 +507,12 @@ impl Capabilities {
         self.0 & Self::bit(capability) != 0
     }
 
+    /// True if a capability is in this set that is not in `other`.
+    #[must_use]
+    pub const fn exceed(self, other: Self) -> bool {
+        self.0 & !other.0 != 0
+    }
+
     const fn bit(capability: Capability) -> u8 {
         match capability.optional() {
             Capability::CRDT => 1,

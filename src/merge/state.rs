@@ -202,6 +202,11 @@ impl State {
         self.collections.keys().map(|name| &**name)
     }
 
+    /// The records of a collection to which something was written, live or not, ascending.
+    pub fn record_ids(&self, collection: &str) -> impl Iterator<Item = Uuid> {
+        self.collections.get(collection).into_iter().flat_map(|records| records.keys().copied())
+    }
+
     /// The live records of a collection with their fields, ascending by record.
     pub fn records(&self, collection: &str) -> impl Iterator<Item = (Uuid, Entries)> {
         let records = self.collections.get(collection).into_iter().flatten();
