@@ -73,3 +73,5 @@ pub use session::{
 pub use set::CollectionSet;
 pub use write::{Write, WriteError, Written};
 
+#[cfg(test)]
+mod tests;
