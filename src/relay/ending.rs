@@ -68,7 +68,7 @@ impl Relay {
     pub(super) fn goodbye_received(&mut self, conn: ConnId) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         if connection.session.is_none() {
-            return self.end(conn, Ending::Done);
+            return self.end(conn, self.ending());
         }
         connection.change(Event::Goodbye);
         connection.leaving = None;
@@ -96,7 +96,7 @@ impl Relay {
         let Some(reason) = connection.leaving.take() else {
             // The peer said goodbye, and has its acks.
             if connection.state() == State::Draining && !connection.said_goodbye {
-                self.end(conn, Ending::Done);
+                self.end(conn, self.ending());
             }
             return;
         };

@@ -219,7 +219,7 @@ impl Relay {
             },
             Input::NodeLoaded { ticket, claim } => match self.io.answered(ticket) {
                 Some(Asked::Node(database, node, conn)) => {
-                    self.node_loaded(database, node, conn, Some(claim))
+                    self.node_loaded(database, node, conn, Some(claim));
                 }
                 asked => mismatch(asked),
             },

@@ -66,9 +66,7 @@ impl Relay {
             Message::Handshake(handshake) => self.handshake(conn, handshake),
             Message::Push(push) => self.take(conn, |active| active.push(packet, frame, push)),
             Message::Subscribe(subscribe) => self.take(conn, |active| active.subscribe(id, subscribe)),
-            Message::Unsubscribe(message) => {
-                self.take(conn, |active| active.unsubscribe(message.subscription))
-            }
+            Message::Unsubscribe(it) => self.take(conn, |active| active.unsubscribe(it.subscription)),
             Message::UpdateAck(ack) => self.take(conn, |active| active.update_ack(ack)),
             Message::PullRequest(pull) => self.take(conn, |active| active.pull(id, frame, pull)),
             Message::Query(query) => self.take(conn, |active| active.query(id, frame, query)),

@@ -239,7 +239,12 @@ impl World {
                 };
                 Input::StateCounted { ticket, counts }
             }
-            other => panic!("the store does not answer {other:?}"),
+            Output::RunQuery { .. }
+            | Output::Send { .. }
+            | Output::Close { .. }
+            | Output::PauseReading { .. }
+            | Output::ResumeReading { .. }
+            | Output::CloseDatabase { .. } => panic!("the store does not answer {output:?}"),
         }
     }
 
@@ -343,6 +348,17 @@ fn blocks_of(number: u128, first: u64, ops: &[(&str, u64)], text: &str, how: Com
         builder.push(&Op::new((id, seq), timestamp, OpKind::Insert, place, fields).unwrap()).unwrap();
     }
     builder.finish(how).unwrap().to_vec()
+}
+
+/// A block of one update that removes a field, which needs `crdt`.
+pub(crate) fn removal(number: u128, seq: u64) -> Vec<u8> {
+    let id = node(number);
+    let fields = Fields::new(vec![(FieldName::new("title").unwrap(), Value::Removed)]).unwrap();
+    let place = (CollectionName::new("a").unwrap(), Uuid::from_u128(1));
+    let op = Op::new((id, seq), Timestamp::new(seq, id).unwrap(), OpKind::Update, place, fields).unwrap();
+    let mut builder = BlockBuilder::new(id, seq);
+    builder.push(&op).unwrap();
+    builder.finish(Compression::None).unwrap().to_vec()
 }
 
 /// A push of blocks.
