@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use lz4_flex::block::DecompressError;
+
 use crate::error::DecodeError;
 use crate::limits::MAX_BLOCK;
 use crate::registry::ErrorCode;
@@ -25,8 +27,8 @@ pub(super) fn decompress<'s>(payload: &[u8], scratch: &'s mut Vec<u8>) -> Result
     match lz4_flex::block::decompress_into(compressed, scratch) {
         Ok(written) if written == declared => Ok(scratch),
         //= BLK-17
+        Ok(_) | Err(DecompressError::OutputTooSmall { .. }) => err(ErrorCode::BAD_COMPRESSION),
         //= BLK-16
-        Ok(_) => err(ErrorCode::BAD_COMPRESSION),
         Err(_) => Err(DecodeError::new(ErrorCode::BAD_COMPRESSION, 0, "payload")),
     }
 }
@@ -34,6 +36,7 @@ pub(super) fn decompress<'s>(payload: &[u8], scratch: &'s mut Vec<u8>) -> Result
 /// The compressed form of `payload`, if it is smaller.
 pub(super) fn compress(payload: &[u8]) -> Option<Vec<u8>> {
     let compressed = lz4_flex::block::compress(payload);
+    //= BLK-18
     if compressed.len() + 4 >= payload.len() {
         return None;
     }

@@ -93,7 +93,7 @@ fn row(input: &[u8]) -> Res<'_, &[u8]> {
     if len as usize > MAX_OP {
         return fail(input, ErrorCode::TOO_LONG, "operation length");
     }
-    take(len as usize, "operation")(rest)
+    take(len as usize, "payload")(rest)
 }
 
 /// Walks the operations of [`Rows`].

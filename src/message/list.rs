@@ -122,14 +122,14 @@ impl<'a, T: Item<'a>, const MAX: usize> List<'a, T, MAX> {
         ListIter(self.0)
     }
 
-    /// The number in front of the items is a u8 where 255 are enough, else a u16.
-    pub(super) fn count(input: &'a [u8]) -> Res<'a, usize> {
+    /// The number in front of the items of the list `field` is a u8 where 255 are enough, else a u16.
+    pub(super) fn count(input: &'a [u8], field: &'static str) -> Res<'a, usize> {
         let allowed = T::MIN..=MAX;
-        if MAX > 255 { count16(allowed, T::FIELD)(input) } else { count8(allowed, T::FIELD)(input) }
+        if MAX > 255 { count16(allowed, field)(input) } else { count8(allowed, field)(input) }
     }
 
     pub(super) fn decode(input: &'a [u8]) -> Res<'a, Self> {
-        let (start, count) = Self::count(input)?;
+        let (start, count) = Self::count(input, T::FIELD)?;
         let mut rest = start;
         let mut before = Before::NONE;
         for n in 1..=count {

@@ -100,6 +100,7 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     /// The first rule of SPEC.md 4.1 that the bytes break.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        //= VAL-25
         wire::whole(bytes, "value", |input| value(input, &Context::PLAIN))
     }
 

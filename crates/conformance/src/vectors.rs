@@ -55,6 +55,37 @@ pub enum Expected {
     },
 }
 
+/// One vector of the merge: operations, and what they add up to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MergeTest {
+    /// Its id.
+    pub id: String,
+    /// The ids of the rules it shows.
+    pub spec: Vec<String>,
+    /// The operations.
+    pub ops: Vec<Json>,
+    /// The orders in which they are delivered, as indices.
+    pub orders: Vec<Vec<usize>>,
+    /// The fields of the records that are there then.
+    pub expect: Json,
+}
+
+impl MergeTest {
+    /// The most operations of which every order is tried.
+    const MAX_ALL: usize = 6;
+
+    /// What is delivered in each order: all operations, then all of them again.
+    pub fn deliveries(&self) -> impl Iterator<Item = Vec<Json>> {
+        self.orders.iter().map(|order| {
+            order.iter().chain(order).filter_map(|index| self.ops.get(*index)).cloned().collect()
+        })
+    }
+}
+
+/// The name of the target of merge vectors, which is no target of decoding.
+pub const MERGE: &str = "merge";
+
 /// Vectors that cannot be read.
 #[derive(Clone, Debug)]
 pub struct LoadError {
@@ -70,20 +101,47 @@ impl fmt::Display for LoadError {
 
 impl core::error::Error for LoadError {}
 
-/// Reads every file that `MANIFEST.json` in `folder` names.
+/// Reads every file of bytes that `MANIFEST.json` in `folder` names.
 ///
 /// # Errors
 /// If a file is missing, is not JSON, or is not of the form that test-vectors/README.md describes.
 pub fn load(folder: &Path) -> Result<Vec<File>, LoadError> {
+    each_file(folder, |target| target != MERGE, file)
+}
+
+/// Reads the merge vectors that `MANIFEST.json` in `folder` names.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_merge(folder: &Path) -> Result<Vec<MergeTest>, LoadError> {
+    let files = each_file(
+        folder,
+        |target| target == MERGE,
+        |_, json| {
+            let groups = json["groups"].as_array()?.iter();
+            let tests = groups.map(|group| group["tests"].as_array()).collect::<Option<Vec<_>>>()?;
+            tests.into_iter().flatten().map(read_merge_test).collect::<Option<Vec<_>>>()
+        },
+    )?;
+    Ok(files.into_iter().flatten().collect())
+}
+
+fn each_file<T>(
+    folder: &Path,
+    wanted: impl Fn(&str) -> bool,
+    read_file: impl Fn(&str, &Json) -> Option<T>,
+) -> Result<Vec<T>, LoadError> {
     let manifest = read(&folder.join("MANIFEST.json"))?;
     let bad = |path: &Path, what: &str| LoadError { path: path.into(), what: what.into() };
     let files = manifest["files"].as_array().ok_or_else(|| bad(folder, "MANIFEST.json names no files"))?;
     files
         .iter()
+        .filter(|entry| wanted(entry["target"].as_str().unwrap_or_default()))
         .map(|entry| {
             let path = entry["path"].as_str().ok_or_else(|| bad(folder, "a file has no path"))?;
             let full = folder.join(path);
-            file(path, &read(&full)?).ok_or_else(|| bad(&full, "not of the form that README.md describes"))
+            let form = || bad(&full, "not of the form that README.md describes");
+            read_file(path, &read(&full)?).ok_or_else(form)
         })
         .collect()
 }
@@ -121,8 +179,46 @@ fn read_test(test: &Json, context: &Json) -> Option<Test> {
         },
         _ => return None,
     };
-    let spec = test["spec"].as_array()?.iter().filter_map(|id| Some(id.as_str()?.to_owned())).collect();
+    let spec = rules(test)?;
     Some(Test { id: test["id"].as_str()?.into(), spec, input, context: context.clone(), expected })
+}
+
+fn read_merge_test(test: &Json) -> Option<MergeTest> {
+    let ops = test["ops"].as_array()?.clone();
+    let orders = match &test["orders"] {
+        Json::String(all) if all == "all" && ops.len() <= MergeTest::MAX_ALL => orders(ops.len()),
+        Json::Array(orders) => orders
+            .iter()
+            .map(|order| {
+                order.as_array()?.iter().map(|index| usize::try_from(index.as_u64()?).ok()).collect()
+            })
+            .collect::<Option<_>>()?,
+        _ => return None,
+    };
+    Some(MergeTest {
+        id: test["id"].as_str()?.into(),
+        spec: rules(test)?,
+        ops,
+        orders,
+        expect: test["expect"].clone(),
+    })
+}
+
+/// Every order of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
+    let with_last = |order: Vec<usize>| {
+        (0..count).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, last);
+            order
+        })
+    };
+    orders(last).into_iter().flat_map(with_last).collect()
+}
+
+fn rules(test: &Json) -> Option<Vec<String>> {
+    Some(test["spec"].as_array()?.iter().filter_map(|id| Some(id.as_str()?.to_owned())).collect())
 }
 
 /// The bytes of `hex`: a string, or a list of strings, runs and checksums.

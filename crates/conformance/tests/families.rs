@@ -9,6 +9,7 @@ use blazedb_relay::registry::{ErrorCode, MessageType};
 use blazedb_relay_conformance::meaning::{self, Context, Target};
 use blazedb_relay_conformance::vectors::{Expected, File, Test, compare, load};
 use blazedb_relay_conformance::{fuzz, spec};
+use serde_json::Value as Json;
 
 fn files() -> Vec<File> {
     let files = load(&spec::root().join("test-vectors")).unwrap();
@@ -145,22 +146,22 @@ fn one_byte_more_fails() {
 #[test]
 fn flipped_bits_fail() {
     for (target, test) in samples() {
-        if !matches!(target, Target::Op | Target::Block | Target::Message) {
+        // Every bit of a long one costs a decoding of all of it, and shows nothing that a short one does not.
+        if !matches!(target, Target::Op | Target::Block | Target::Message) || test.input.len() > 1_024 {
             continue;
         }
-        let compressed = meaning::decode(target, &test.input, &context(&test))
-            .unwrap()
-            .value
-            .to_string()
-            .contains(":true");
-        for at in 0..test.input.len() {
+        let value = meaning::decode(target, &test.input, &context(&test)).unwrap().value;
+        // Nobody looks at the blocks of an unknown message (EXT-4).
+        let skipped = if value["type"] == "unknown" { value["blocks"].as_str().unwrap().len() / 2 } else { 0 };
+        let is_compressed = |value: &Json| value.to_string().contains(r#""compressed":true"#);
+        for at in 0..test.input.len() - skipped {
             for bit in 0..8 {
                 let mut input = test.input.clone();
                 input[at] ^= 1 << bit;
                 if let Ok(decoded) = meaning::decode(target, &input, &context(&test)) {
                     // LZ4 has many encodings of one text: some flips there change nothing.
-                    assert!(compressed, "{}: a flip of bit {bit} of byte {at} went unnoticed", test.id);
-                    assert!(decoded.value.to_string().contains(":true"));
+                    assert!(is_compressed(&value), "{}: a flip of bit {bit} of byte {at} went unnoticed", test.id);
+                    assert!(is_compressed(&decoded.value));
                 }
             }
         }

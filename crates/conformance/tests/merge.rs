@@ -5,7 +5,8 @@ use blazedb_relay::merge::{Change, Entry, Heard, State};
 use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::value::{Entries, Fields, Value};
 use blazedb_relay::wire::{CollectionName, FieldName, NodeId, Timestamp};
-use blazedb_relay_conformance::merge::{Model, contents, state};
+use blazedb_relay_conformance::merge::{self, Model, contents, contents_json, state};
+use blazedb_relay_conformance::{spec, vectors};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -201,6 +202,30 @@ proptest! {
         }
         prop_assert!(restored.entries().eq(all.entries()));
         prop_assert_eq!(contents(&restored), contents(&all));
+    }
+}
+
+#[test]
+fn the_merge_passes_every_vector() {
+    let tests = vectors::load_merge(&spec::root().join("test-vectors")).unwrap();
+    assert!(tests.len() >= 80, "only {} vectors", tests.len());
+    for test in tests {
+        let id = &test.id;
+        assert_eq!(
+            contents_json(&Model::of(&merge::ops(&test.ops).unwrap()).contents()),
+            test.expect,
+            "{id}"
+        );
+        for json in test.deliveries() {
+            let ops = merge::ops(&json).unwrap();
+            let mut whole = state(&ops);
+            assert_eq!(contents_json(&contents(&whole)), test.expect, "{id}");
+            whole.prune(&mut ());
+            assert_eq!(contents_json(&contents(&whole)), test.expect, "{id}, pruned");
+            let (left, right) = ops.split_at(ops.len() / 3);
+            let halves = merged(&[&state(right), &state(left)]);
+            assert_eq!(contents_json(&contents(&halves)), test.expect, "{id}, of two states");
+        }
     }
 }
 

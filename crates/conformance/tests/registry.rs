@@ -205,7 +205,8 @@ fn kaitai_enums() -> BTreeMap<String, Vec<(u64, String)>> {
                 (2, Some((name, _))) => current = name.into(),
                 (4, Some((value, name))) => {
                     let list = enums.entry(current.clone()).or_default();
-                    list.push((number(value), name.trim().into()));
+                    // YAML would take an unquoted null for nothing.
+                    list.push((number(value), name.trim().trim_matches('"').into()));
                 }
                 // A name that some language reserves stands in a form of its own, with the real one.
                 (6, Some(("-orig-id", name))) => {

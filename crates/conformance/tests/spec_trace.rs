@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use blazedb_relay_conformance::meaning::parse_json;
 use blazedb_relay_conformance::spec::{self, Requirement};
-use serde_json::Value as Json;
 
 /// Families whose rules are about bytes.
 const BYTE_LAYERS: [&str; 7] = ["VAL", "OPS", "BLK", "FRM", "MSG", "QRY", "EXT"];
@@ -66,13 +66,14 @@ fn coverage() -> BTreeMap<String, Coverage> {
         }
     }
     for path in files(&root.join("test-vectors/v1"), "json") {
-        let file: Json = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let file = parse_json(&fs::read_to_string(path).unwrap()).unwrap();
         for test in file["groups"].as_array().unwrap().iter().flat_map(|g| g["tests"].as_array().unwrap()) {
             for id in test["spec"].as_array().unwrap() {
                 let place = all.entry(id.as_str().unwrap().to_owned()).or_default();
-                match test["result"].as_str().unwrap() {
-                    "valid" => place.valid += 1,
-                    _ => place.invalid += 1,
+                // A merge vector has no result: its operations are legal.
+                match test["result"].as_str() {
+                    Some("invalid") => place.invalid += 1,
+                    _ => place.valid += 1,
                 }
             }
         }

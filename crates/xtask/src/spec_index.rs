@@ -1,11 +1,12 @@
 //! Writes the hex examples of SPEC.md from the vectors they are.
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use blazedb_relay_conformance::meaning::parse_json;
 use blazedb_relay_conformance::spec;
 use serde_json::Value as Json;
 
@@ -34,11 +35,13 @@ pub fn run(check: bool) -> Result<()> {
 
 /// The layout of every vector that has one, by id.
 fn layouts(folder: &Path) -> Result<BTreeMap<String, Vec<(String, String)>>> {
-    let manifest: Json = serde_json::from_str(&fs::read_to_string(folder.join("MANIFEST.json"))?)?;
+    let read =
+        |path: &Path| -> Result<Json> { parse_json(&fs::read_to_string(path)?).map_err(anyhow::Error::msg) };
+    let manifest = read(&folder.join("MANIFEST.json"))?;
     let mut all = BTreeMap::new();
     for file in manifest["files"].as_array().context("MANIFEST.json has no files")? {
         let path = folder.join(file["path"].as_str().context("a file has no path")?);
-        let file: Json = serde_json::from_str(&fs::read_to_string(path)?)?;
+        let file = read(&path)?;
         let groups = file["groups"].as_array().into_iter().flatten();
         for test in groups.flat_map(|group| group["tests"].as_array().into_iter().flatten()) {
             let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();

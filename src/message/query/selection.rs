@@ -246,22 +246,22 @@ impl<'a> SelectionRef<'a> {
 
     pub(super) fn decode(input: &'a [u8]) -> Res<'a, Self> {
         let mut number = 0;
-        let (rest, joins) = list(input, |input| {
+        let (rest, joins) = list(input, JoinRef::FIELD, |input| {
             number += 1;
             join(input, Some(number))
         })?;
         // At most MAX_JOINS.
         let sources = number;
         let (rest, filter) = FilterRef::decode(rest, sources)?;
-        let (rest, group_by) = list(rest, path(0..=sources))?;
-        let (rest, aggregates) = list(rest, |input| aggregate(input, sources))?;
+        let (rest, group_by) = list(rest, "group by", path(0..=sources))?;
+        let (rest, aggregates) = list(rest, AggregateRef::FIELD, |input| aggregate(input, sources))?;
         //= QRY-9
-        let (_, columns) = List::<PathRef<'a>, MAX_PROJECTION>::count(rest)?;
+        let (_, columns) = List::<PathRef<'a>, MAX_PROJECTION>::count(rest, "projection")?;
         if columns > 0 && !(group_by.is_empty() && aggregates.is_empty()) {
             return fail(rest, ErrorCode::NON_CANONICAL, "projection");
         }
-        let (rest, projection) = list(rest, path(0..=sources))?;
-        let (rest, sort) = list(rest, |input| sort_key(input, sources, aggregates.len()))?;
+        let (rest, projection) = list(rest, "projection", path(0..=sources))?;
+        let (rest, sort) = list(rest, SortKeyRef::FIELD, |input| sort_key(input, sources, aggregates.len()))?;
         let raw = input.get(..input.len() - rest.len()).unwrap_or_default();
         Ok((rest, Self { raw, joins, filter, group_by, aggregates, projection, sort }))
     }
@@ -292,14 +292,15 @@ impl fmt::Debug for SelectionRef<'_> {
     }
 }
 
-/// A list whose items are checked by `item` against other parts of the query.
+/// The list `field`, whose items are checked by `item` against other parts of the query.
 #[allow(private_bounds, reason = "as for lists")]
 fn list<'a, T: Item<'a>, const MAX: usize>(
     input: &'a [u8],
+    field: &'static str,
     mut item: impl FnMut(&'a [u8]) -> Res<'a, T>,
 ) -> Res<'a, List<'a, T, MAX>> {
     //= QRY-1
-    let (rest, count) = List::<T, MAX>::count(input)?;
+    let (rest, count) = List::<T, MAX>::count(input, field)?;
     let (rest, raw) = items(count, |input| item(input).map(|(rest, _)| (rest, ())))(rest)?;
     Ok((rest, List::proven(count, raw)))
 }

@@ -15,9 +15,9 @@ use blazedb_relay::registry::{Capabilities, Capability, MessageType};
 use blazedb_relay::value::{Record, RecordRef, RecordVersion, ValueRef};
 use serde_json::{Value as Json, json};
 
-pub use value::owned_json as value_json;
 pub use json::{Refusal, hex, parse_json, unhex};
 use json::{bytes, number, refuse, text};
+pub use value::owned_json as value_json;
 
 /// What a run of bytes is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -332,6 +332,14 @@ fn in_rows() -> Vec<Test> {
             ("TRUNCATED", 36 + 2 * ROW),
         ),
         bad(
+            "rows-count-bomb",
+            "65,535 announced, two there",
+            "Truncated",
+            "BLK-11 NOT-8 NOT-3",
+            BlockParts { count: 65_535, span: 65_535, ..with_payload(raw(&[7, 8])) }.bytes(),
+            ("TRUNCATED", 36 + 2 * ROW),
+        ),
+        bad(
             "rows-too-many",
             "three announced, four there",
             "Trailing",

@@ -50,7 +50,7 @@ impl Parts {
 
     fn head(&self) -> Bytes {
         let len = |bytes: &Bytes| u32::try_from(bytes.len()).expect("a length");
-        let (fields, blocks) = self.lengths.unwrap_or((len(&self.fields), len(&self.blocks)));
+        let (fields, blocks) = self.lengths.unwrap_or_else(|| (len(&self.fields), len(&self.blocks)));
         Bytes::new()
             .u8("version", self.version)
             .u8("flags", self.flags)
@@ -190,6 +190,14 @@ fn session() -> Vec<Test> {
             "TooLong",
             "FRM-3 FRM-6 NOT-3",
             Parts { lengths: Some((u32::MAX, 0)), ..ping() }.head(),
+            ("TOO_LONG", 8),
+        ),
+        bad(
+            "fields-length-little-endian",
+            "a fields length of 9 with its bytes the wrong way round",
+            "TooLong",
+            "NOT-1 FRM-3",
+            Parts { lengths: Some((9_u32.swap_bytes(), 0)), ..ping() }.bytes(),
             ("TOO_LONG", 8),
         ),
         bad(

@@ -47,10 +47,15 @@ pub fn lint() -> Result<()> {
             lint.wrong.push(format!("{}: {} at {}", file.path, error, error.instance_path()));
         }
     }
+    let merges = super::merge::lint(&lint.rules, &mut lint.wrong)?;
     if !lint.wrong.is_empty() {
         bail!("{} things are wrong:\n{}", lint.wrong.len(), lint.wrong.join("\n"));
     }
-    println!("{} vectors in {} files are well formed", lint.ids.len(), files.len());
+    println!(
+        "{} vectors in {} files are well formed",
+        lint.ids.len() + merges.tests,
+        files.len() + merges.files
+    );
     Ok(())
 }
 

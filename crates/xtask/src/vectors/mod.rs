@@ -6,6 +6,7 @@ mod build;
 mod containers;
 mod frames;
 mod lint;
+mod merge;
 mod messages;
 mod op_fields;
 mod op_order;
@@ -14,8 +15,8 @@ mod pieces;
 mod records;
 mod values;
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,15 +53,20 @@ pub fn generate(check: bool) -> Result<()> {
     let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut manifest = Vec::new();
     let mut count = 0;
+    let mut built = Vec::new();
     for file in files() {
         let tests: usize = file.groups.iter().map(|group| group.tests.len()).sum();
-        let text = pretty(&file_json(&file, tests)?)?;
+        built.push((file.path.to_owned(), file_json(&file, tests)?, tests));
+    }
+    built.extend(merge::files()?);
+    for (path, json, tests) in built {
+        let text = pretty(&json)?;
         let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         manifest.push(json!({
-            "path": file.path, "target": file.target, "number_of_tests": tests, "sha256": sha256,
+            "path": path, "target": json["target"], "number_of_tests": tests, "sha256": sha256,
         }));
-        if contents.insert(file.path.into(), text).is_some() {
-            bail!("two files are called {}", file.path);
+        if contents.insert(path.clone(), text).is_some() {
+            bail!("two files are called {path}");
         }
         count += tests;
     }
@@ -145,13 +151,11 @@ fn put_json(text: &mut String, json: &Json, indent: usize) -> Result<()> {
     let line = serde_json::to_string(json)?;
     let column = text.len() - text.rfind('\n').map_or(0, |at| at + 1);
     let entries: Vec<(Option<&String>, &Json)> = match json {
-        Json::Array(items) if column + line.len() > WIDTH => items.iter().map(|item| (None, item)).collect(),
-        Json::Object(map) if column + line.len() > WIDTH => {
-            map.iter().map(|(key, item)| (Some(key), item)).collect()
-        }
-        _ => Vec::new(),
+        Json::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        Json::Object(map) => map.iter().map(|(key, item)| (Some(key), item)).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     };
-    if entries.is_empty() {
+    if column + line.len() <= WIDTH || entries.is_empty() {
         text.push_str(&line);
         return Ok(());
     }

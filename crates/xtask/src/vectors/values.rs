@@ -95,7 +95,7 @@ fn numbers() -> Vec<Test> {
         good("int-0", "smallest small int", "VAL-4", "1200"),
         good("int-42", "a small int", "VAL-4", "122a"),
         good("int-255", "greatest small int", "VAL-4", "12ff"),
-        good("int-256", "smallest positive int in eight bytes", "VAL-4", "020000000000000100"),
+        good("int-256", "smallest positive int in eight bytes", "VAL-4 NOT-1", "020000000000000100"),
         good("int-minus-1", "greatest negative int", "VAL-4", "02ffffffffffffffff"),
         good("int-max", "2^63 - 1", "VAL-4", "027fffffffffffffff"),
         good("int-min", "-2^63", "VAL-4", "028000000000000000"),

@@ -195,6 +195,18 @@ fn pushes() {
 }
 
 #[test]
+fn no_prefix_of_a_frame_is_one() {
+    let one = block(1, 1, 1, 5, &compressed(&rows(&[insert(5)])));
+    let fields = [&[0, 1][..], &crc32(&ids::op_id(&NODE, 5)).to_be_bytes(), &[0]].concat();
+    let push = frame(0, 0x0E, 1, &fields, &one);
+    assert!(decode(Target::Message, &push, &session()).is_ok());
+    for end in 0..push.len() {
+        let fault = decode(Target::Message, &push[..end], &session()).unwrap_err();
+        assert_eq!(fault.code, "TRUNCATED", "{end}");
+    }
+}
+
+#[test]
 fn what_a_message_decompresses_to() {
     // MSG-34: one operation of a mebibyte less what surrounds it would be over MAX_OP; so two of them
     let half = |seq: u64| {

@@ -120,7 +120,7 @@ fn authenticates() -> Vec<Test> {
 fn pings() -> Vec<Test> {
     let nonce = |msg: Msg, nonce| msg.u64("nonce", nonce);
     let mut all = vec![
-        good("ping-example", "are you there?", "MSG-3 MSG-5", &ping()),
+        good("ping-example", "are you there?", "MSG-3 MSG-4 MSG-5", &ping()),
         good("ping-minimal", "a nonce may be 0", "MSG-3", &nonce(ping(), 0)),
         good(
             "ping-largest",
@@ -128,7 +128,7 @@ fn pings() -> Vec<Test> {
             "EXT-1 EXT-2",
             &nonce(ping(), u64::MAX).put("extensions", largest_extensions()),
         ),
-        good("pong-example", "yes", "MSG-3 MSG-5", &pong()),
+        good("pong-example", "yes", "MSG-3 MSG-4 MSG-5", &pong()),
         good("pong-minimal", "the answer to nonce 0", "MSG-3", &nonce(pong(), 0)),
         good(
             "pong-largest",

@@ -4,7 +4,7 @@ use super::super::build::{Bytes, Context, File, Flag, Group, Test};
 use super::super::pieces::{BlockParts, OTHER, OpParts, rows};
 use super::order::{at, first};
 use super::parts::{block, extension, fault, list8};
-use super::push::{largest_block_lz4, push};
+use super::push::{MAX_BLOCK, large_block_lz4, push};
 use super::{pull, subscribe};
 
 const FLAGS: &[Flag] = &[
@@ -282,7 +282,7 @@ fn payloads() -> Vec<Test> {
     let bad_op = |parts: BlockParts, op: OpParts| parts.with_payload(rows(&[op.bytes()]));
     let unknown_type = || bad_op(block(), OpParts { kind: 9, ..OpParts::bug(1) });
     let lz4 = |parts: BlockParts, payload: Bytes| BlockParts { flags: 1, ..parts }.with_payload(payload);
-    let full: Vec<_> = (0..4).map(|n| largest_block_lz4(1 + 2 * n)).collect();
+    let full: Vec<_> = (0..4).map(|n| large_block_lz4(1 + 2 * n, MAX_BLOCK)).collect();
     let last = BlockParts::of(9, vec![OpParts::smallest(9)]).lz4();
     let mut broken = full.clone();
     // A flipped bit of the record in the first operation, which stands as a literal.

@@ -3,8 +3,8 @@
 use super::super::build::{Bytes, Context, File, Flag, Group, Test, valid_as};
 use super::super::pieces::{BlockParts, OTHER, OpParts, ids_check, literals, rows};
 use super::parts::{
-    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, bad, bad_bytes, block, cuts, envelope, fault, good,
-    largest_extensions, list16,
+    EPOCH, Id, MAX_NODE_SEQ, MAX_SEQ, Msg, bad, block, cuts, envelope, fault, good, largest_extensions,
+    list16,
 };
 
 const FLAGS: &[Flag] = &[
@@ -56,6 +56,9 @@ pub(super) fn push(blocks: &[&BlockParts]) -> Msg {
         .blocks(all)
 }
 
+/// The most bytes of a payload.
+pub(super) const MAX_BLOCK: usize = 1_048_576;
+
 /// One block of one operation, so that many fit.
 fn small(node_seq: u64) -> BlockParts {
     BlockParts::of(node_seq, vec![OpParts::smallest(node_seq)])
@@ -65,8 +68,8 @@ fn two() -> [BlockParts; 2] {
     [BlockParts::of(1, vec![OpParts::bug(1), OpParts::delete(2)]), small(3)]
 }
 
-/// A block of 1,048,576 bytes of payload: the largest operation, and one that fills the rest.
-fn largest_block(first: u64) -> BlockParts {
+/// A block with a payload of so many bytes: the largest operation, and one that fills the rest.
+fn large_block(first: u64, size: usize) -> BlockParts {
     let op = |node_seq, len: usize| {
         // 82 bytes around collection and field, 4 of collection, 1 of key, 5 of tag and length.
         let text = len - 92;
@@ -74,17 +77,17 @@ fn largest_block(first: u64) -> BlockParts {
         let field = Bytes::new().hex("key title", "06").hex("string", "01").u32("length", text32);
         OpParts { count: 1, fields: field.repeat("text", b"a", text), ..OpParts::bug(node_seq) }
     };
-    BlockParts::of(first, vec![op(first, 983_040), op(first + 1, 1_048_576 - 4 - 983_040 - 4)])
+    BlockParts::of(first, vec![op(first, 983_040), op(first + 1, size - 4 - 983_040 - 4)])
 }
 
 /// The same, with each run of text as one LZ4 match.
-pub(super) fn largest_block_lz4(first: u64) -> BlockParts {
-    let mut plain = largest_block(first);
+pub(super) fn large_block_lz4(first: u64, size: usize) -> BlockParts {
+    let mut plain = large_block(first, size);
     let payload = plain.payload.bytes();
     // Ends of the heads in front of the texts, and of the checksums behind them.
     let (op, head) = (4 + 983_040, 4 + 82 - 4 + 4 + 6);
     let packed = Bytes::new()
-        .u32("decompressed length", 1_048_576)
+        .u32("decompressed length", u32::try_from(size).expect("a length"))
         .then(literals_then_match(&payload[..=head], op - 4 - head - 1))
         .then(literals_then_match(&payload[op - 4..=op + head], payload.len() - op - 4 - head - 1))
         .then(literals(&payload[payload.len() - 4..]));
@@ -124,7 +127,7 @@ fn whole() -> Vec<Test> {
             "push-largest-block",
             "a block with 1,048,576 bytes of payload",
             "BLK-9 OPS-6",
-            &push(&[&largest_block(1)]),
+            &push(&[&large_block(1, MAX_BLOCK)]),
         ),
         good(
             "push-largest-extensions",
@@ -390,13 +393,16 @@ fn compressed() -> Vec<Test> {
         packed.clone().with_payload(Bytes::new().u32("decompressed length", len).raw("LZ4", &inner[from..to]))
     };
     let end = inner.len();
-    let full: Vec<_> = (0..4).map(|n| largest_block_lz4(1 + 2 * n)).collect();
-    let last = small(9).lz4();
-    let all: Vec<_> = full.iter().chain([&last]).collect();
-    let before: usize = full.iter().map(|block| block.bytes().len()).sum();
+    // Three blocks at their cap, one that leaves 86 bytes, one of 87.
+    let sizes = [MAX_BLOCK, MAX_BLOCK, MAX_BLOCK, MAX_BLOCK - 86];
+    let mut many: Vec<_> = (0..4).map(|n| large_block_lz4(1 + 2 * n, sizes[n as usize])).collect();
+    let before: usize = many.iter().map(|block| block.bytes().len()).sum();
+    many.push(small(9).lz4());
+    let many = push(&many.iter().collect::<Vec<_>>());
+    let full: Vec<_> = (0..4).map(|n| large_block_lz4(1 + 2 * n, MAX_BLOCK)).collect();
+    let full = push(&full.iter().collect::<Vec<_>>()).u32("ids check", 0);
     let [first, second] = two();
     let both = push(&[&first.clone().lz4(), &second]);
-    let largest = push(&[&largest_block_lz4(1)]);
     vec![
         valid_as(
             "message/push-compressed",
@@ -452,13 +458,21 @@ fn compressed() -> Vec<Test> {
             "BAD_COMPRESSION",
             ("blocks", 36),
         ),
-        bad_bytes(
-            "push-largest-compressed",
-            "a block of 1,048,576 bytes in 4 KiB, and four more: 4 MiB and 87 bytes decompressed together",
+        bad(
+            "push-decompressed-together-over",
+            "five blocks in 17 KiB: 4,194,305 bytes decompressed together",
             "MSG-34",
-            push(&all).bytes(),
+            &many,
             "TOO_LONG",
-            largest.at("blocks") + before + 36,
+            ("blocks", before + 36),
+        ),
+        bad(
+            "push-decompressed-together-cap",
+            "four blocks of 4,194,304 bytes together are looked into, so that the ids check is missed",
+            "MSG-24",
+            &full,
+            "BAD_IDS_CHECK",
+            ("ids check", 0),
         ),
     ]
 }
