@@ -214,7 +214,7 @@ impl World {
         if all.is_empty() {
             return None;
         }
-        CollectionName::new(self.random.pick(&all)).ok()
+        CollectionName::new(self.random.pick::<&str>(&all)).ok()
     }
 
     fn choose_write(&mut self, index: usize, act: Act) -> Option<Write> {

@@ -58,7 +58,8 @@ pub(super) struct Process {
     pub(super) conn: Option<ConnId>,
     backoff: Backoff,
     armed: Option<u64>,
-    idle_timers: u64,
+    /// Timers that fired at this very moment.
+    fired: (u64, u64),
 }
 
 impl Device {
@@ -199,7 +200,7 @@ impl World {
             conn: None,
             backoff: Backoff::default(),
             armed: None,
-            idle_timers: 0,
+            fired: (0, 0),
         });
         self.say(|| format!("device {index} starts"));
         self.after(0, Event::Connect { device: index, process });
@@ -324,16 +325,13 @@ impl World {
         let Some(session) = &running.session else { return };
         match session.poll_timeout() {
             Some(at) if at <= now => {
-                running.idle_timers += 1;
-                if running.idle_timers > 1_000 {
+                running.fired = (now, if running.fired.0 == now { running.fired.1 + 1 } else { 0 });
+                if running.fired.1 > 100 {
                     self.wrong(|| format!("the timer of device {index} does not move"));
                 }
                 self.feed_device(index, Input::Timeout);
             }
-            Some(_) | None => {
-                running.idle_timers = 0;
-                self.arm_device(index);
-            }
+            Some(_) | None => self.arm_device(index),
         }
     }
 
