@@ -321,9 +321,10 @@ impl<'r> Local<'r> {
         for change in self.changes {
             if let Change::Queued(queued) = change {
                 replica.outbox.remove(queued.number());
-                let head = queued.op.op().head;
-                replica.refresh(head.collection, head.record);
             }
+        }
+        for (collection, record) in self.changed.iter() {
+            replica.refresh(collection, record);
         }
     }
 

@@ -206,10 +206,10 @@ fn write_all(local: &mut Local<'_>, writes: &[Write]) -> Result<Vec<Timestamp>, 
         // In a block, each operation has its length in front of it.
         size += 4 + queue(local, &op, transaction)?;
         timestamps.push(timestamp);
-    }
-    //= SES-45
-    if size > MAX_BLOCK || timestamps.len() > MAX_BLOCK_OPS {
-        return Err(WriteError::TransactionTooLarge);
+        //= SES-45
+        if size > MAX_BLOCK || timestamps.len() > MAX_BLOCK_OPS {
+            return Err(WriteError::TransactionTooLarge);
+        }
     }
     Ok(timestamps)
 }

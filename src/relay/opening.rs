@@ -164,6 +164,7 @@ impl Relay {
         // It may have gone meanwhile.
         if entry.opening.first() == Some(&conn) {
             entry.opening.remove(0);
+            entry.opening.shrink_to_fit();
             match claim {
                 Some(Claim::Yours(mark)) => {
                     entry.conn = Some(conn);

@@ -193,6 +193,8 @@ impl Active<'_> {
         if !self.may_read_from(request_id, &wanted, subscribe.from) {
             return Ok(());
         }
+        // Most connections have one for ever.
+        self.session.subscriptions.living.reserve_exact(1);
         self.session.subscriptions.living.push(Subscription {
             number,
             request_id,

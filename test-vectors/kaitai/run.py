@@ -376,6 +376,8 @@ def main():
     sys.setrecursionlimit(5000)
     passed = failed = invalid = 0
     for listed in json.loads((vectors / "MANIFEST.json").read_text("utf-8"))["files"]:
+        if listed["target"] not in TARGETS:  # Merge vectors are not about bytes.
+            continue
         file = json.loads((vectors / listed["path"]).read_text("utf-8"))
         tests = [test for group in file["groups"] for test in group["tests"]]
         if len(tests) != int(listed["number_of_tests"]):

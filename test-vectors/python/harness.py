@@ -8,6 +8,7 @@ from blazedb_wire.codec import TARGETS, decode, encode, reencode
 from blazedb_wire.context import Context
 from blazedb_wire.errors import BadRequest, DecodeError
 from blazedb_wire.jsonform import as_bytes, as_text, member
+from blazedb_wire.merge import merge
 
 BAD_REQUEST = {"err": {"code": "BAD_REQUEST", "offset": 0}}
 
@@ -16,7 +17,9 @@ def respond(request: dict) -> dict:
     """Carry out one request and give the answer without its id."""
     operation = member(request, "op")
     if operation == "targets":
-        return {"ok": {"targets": list(TARGETS)}}
+        return {"ok": {"targets": [*TARGETS, "merge"]}}
+    if operation == "merge":
+        return {"ok": {"state": merge(member(request, "ops"))}}
     target = as_text(member(request, "target"))
     context = Context.from_json(request.get("context"))
     if operation == "decode":

@@ -6,6 +6,7 @@ Exits with 1 if a vector fails.  Offsets are compared.
 
 import argparse
 import hashlib
+import itertools
 import json
 import sys
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from blazedb_wire.codec import decode, encode, reencode
 from blazedb_wire.context import Context
 from blazedb_wire.errors import BadRequest, DecodeError
+from blazedb_wire.merge import merge
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,6 +77,18 @@ def check(target: str, test: dict, context: Context) -> Iterator[str]:
         yield f"the JSON form was not understood: {error}"
 
 
+def check_merge(test: dict) -> Iterator[str]:
+    """Yield what is wrong in the first order in which something is."""
+    ops, orders = test["ops"], test["orders"]
+    if orders == "all":
+        orders = itertools.permutations(range(len(ops)))
+    for order in orders:
+        state = merge([ops[index] for index in (*order, *order)])
+        if state != test["expect"]:
+            yield f"in the order {list(order)}: {json.dumps(state)[:400]}"
+            return
+
+
 def run_file(entry: dict, root: Path) -> tuple[int, int]:
     """Run one file; give the numbers of passed and failed vectors."""
     raw = (root / entry["path"]).read_bytes()
@@ -88,7 +102,10 @@ def run_file(entry: dict, root: Path) -> tuple[int, int]:
         context = Context.from_json(group.get("context"))
         for test in group["tests"]:
             number += 1
-            problems = list(check(file["target"], test, context))
+            if file["target"] == "merge":
+                problems = list(check_merge(test))
+            else:
+                problems = list(check(file["target"], test, context))
             for problem in problems:
                 print(f"FAIL {test['id']}: {problem}")
             passed, failed = passed + (not problems), failed + bool(problems)

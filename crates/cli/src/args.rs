@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use blazedb_relay_conformance::meaning::Target;
+use blazedb_relay_conformance::vectors::MERGE;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -120,7 +121,7 @@ pub(crate) struct Vectors {
 
     /// Only vectors of this target; may be given several times.
     #[arg(long = "target", value_name = "NAME")]
-    pub(crate) targets: Vec<Name>,
+    pub(crate) targets: Vec<VectorTarget>,
 
     /// Only vectors whose id begins so.
     #[arg(long, value_name = "PREFIX")]
@@ -177,6 +178,34 @@ impl ValueEnum for Name {
     }
 }
 
+/// What vectors are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VectorTarget {
+    Bytes(Target),
+    Merge,
+}
+
+impl ValueEnum for VectorTarget {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Bytes(Target::Message),
+            Self::Bytes(Target::Frame),
+            Self::Bytes(Target::Block),
+            Self::Bytes(Target::Op),
+            Self::Bytes(Target::Record),
+            Self::Bytes(Target::Value),
+            Self::Merge,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Bytes(target) => Name(*target).to_possible_value(),
+            Self::Merge => Some(PossibleValue::new(MERGE).help("what operations add up to, in any order")),
+        }
+    }
+}
+
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Place {
@@ -200,6 +229,7 @@ mod tests {
     fn every_target_has_a_name() {
         for target in Target::ALL {
             assert_eq!(Name::from_str(target.name(), false), Ok(Name(target)));
+            assert_eq!(VectorTarget::from_str(target.name(), false), Ok(VectorTarget::Bytes(target)));
         }
     }
 

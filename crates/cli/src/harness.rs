@@ -5,6 +5,8 @@ use std::io::{self, BufRead, Write};
 use anyhow::Result;
 use blazedb_relay::registry::ErrorCode;
 use blazedb_relay_conformance::meaning::{Context, Refusal, Target, decode, encode, hex, parse_json, unhex};
+use blazedb_relay_conformance::merge;
+use blazedb_relay_conformance::vectors::MERGE;
 use serde_json::{Value as Json, json};
 
 use crate::Outcome;
@@ -39,7 +41,12 @@ fn answer(line: &[u8]) -> Json {
 fn respond(request: &Json) -> Option<Result<Json, (String, u32)>> {
     let operation = request.get("op")?.as_str()?;
     if operation == "targets" {
-        return Some(Ok(json!({ "targets": Target::ALL.map(Target::name) })));
+        let targets: Vec<_> = Target::ALL.into_iter().map(Target::name).chain([MERGE]).collect();
+        return Some(Ok(json!({ "targets": targets })));
+    }
+    if operation == "merge" {
+        let ops = request.get("ops")?.as_array()?;
+        return answered(merge::answer(ops).map(|state| json!({ "state": state })));
     }
     let target = Target::from_name(request.get("target")?.as_str()?)?;
     let context = request.get("context").map_or_else(|| Some(Context::default()), Context::from_json)?;
@@ -55,13 +62,21 @@ fn respond(request: &Json) -> Option<Result<Json, (String, u32)>> {
                 Err(error) => Err((name(error.code), error.offset)),
             })
         }
-        "encode" => match encode(target, request.get("value")?, &context) {
-            Ok(bytes) => Some(Ok(json!({ "hex": hex(&bytes) }))),
-            Err(Refusal::Build(error)) => Some(Err((name(error.code), 0))),
-            Err(Refusal::Decode(error)) => Some(Err((name(error.code), 0))),
-            Err(_) => None,
-        },
+        "encode" => {
+            let encoded = encode(target, request.get("value")?, &context);
+            answered(encoded.map(|bytes| json!({ "hex": hex(&bytes) })))
+        }
         _ => None,
+    }
+}
+
+/// An answer, or the code of the rule that it would break; `None` if the JSON was not understood.
+fn answered(result: Result<Json, Refusal>) -> Option<Result<Json, (String, u32)>> {
+    match result {
+        Ok(json) => Some(Ok(json)),
+        Err(Refusal::Build(error)) => Some(Err((name(error.code), 0))),
+        Err(Refusal::Decode(error)) => Some(Err((name(error.code), 0))),
+        Err(_) => None,
     }
 }
 
@@ -81,7 +96,7 @@ mod tests {
     #[test]
     fn answers_are_those_of_the_documentation() {
         let targets = ask(r#"{"id":9,"op":"targets"}"#);
-        assert_eq!(targets["ok"]["targets"].as_array().unwrap().len(), Target::ALL.len());
+        assert_eq!(targets["ok"]["targets"].as_array().unwrap().len(), Target::ALL.len() + 1);
         assert_eq!(
             ask(r#"{"id":7,"op":"decode","target":"value","hex":"122a","context":{}}"#),
             json!({ "id": 7, "ok": { "value": { "type": "int", "value": "42" }, "reencoded": "122a" } })
@@ -94,6 +109,7 @@ mod tests {
             ask(r#"{"id":"x","op":"encode","target":"value","value":{"type":"int","value":"42"}}"#),
             json!({ "id": "x", "ok": { "hex": "122a" } })
         );
+        assert_eq!(ask(r#"{"id":1,"op":"merge","ops":[]}"#), json!({ "id": 1, "ok": { "state": {} } }));
     }
 
     #[test]
@@ -103,6 +119,7 @@ mod tests {
         assert_eq!(ask("[]"), bad(Json::Null));
         assert_eq!(answer(&[0xFF, b'\n']), bad(Json::Null));
         assert_eq!(ask(r#"{"id":1,"op":"sing"}"#), bad(json!(1)));
+        assert_eq!(ask(r#"{"id":1,"op":"merge","ops":[{}]}"#), bad(json!(1)));
         assert_eq!(ask(r#"{"id":1,"op":"decode","target":"value","hex":"1"}"#), bad(json!(1)));
         assert_eq!(ask(r#"{"id":1,"op":"decode","target":"song","hex":"12"}"#), bad(json!(1)));
         assert_eq!(

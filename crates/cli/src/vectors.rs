@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use blazedb_relay_conformance::meaning::{Context, Target, decode, encode, hex, unhex};
-use blazedb_relay_conformance::vectors::{self, Expected, Test, compare};
+use blazedb_relay_conformance::merge;
+use blazedb_relay_conformance::vectors::{self, Expected, MERGE, MergeTest, Test, compare};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
 use crate::Outcome;
-use crate::args;
+use crate::args::{self, VectorTarget};
 use crate::child::{Child, Silence};
 use crate::harness::name;
 use crate::output::{self, BAD, BOLD, FAINT, GOOD, WORD, grouped, wrap};
@@ -29,16 +30,18 @@ pub(crate) fn run(args: &args::Vectors) -> Result<Outcome> {
         Some(dir) => dir.clone(),
         None => find(&env::current_dir()?)?,
     };
-    let files = vectors::load(&folder).map_err(|error| {
+    let unread = |error| {
         anyhow!(
             "{error}; give the folder that holds MANIFEST.json with --dir (test-vectors in the repository)"
         )
-    })?;
-    let chosen: Vec<_> = files
-        .iter()
-        .filter(|file| args.targets.is_empty() || args.targets.iter().any(|name| name.0 == file.target))
-        .flat_map(|file| file.tests.iter().map(|test| (file.target, test)))
-        .filter(|(_, test)| args.id.as_ref().is_none_or(|prefix| test.id.starts_with(prefix)))
+    };
+    let files = vectors::load(&folder).map_err(unread)?;
+    let merges = vectors::load_merge(&folder).map_err(unread)?;
+    let bytes = files.iter().flat_map(|file| file.tests.iter().map(|test| Vector::Bytes(file.target, test)));
+    let chosen: Vec<_> = bytes
+        .chain(merges.iter().map(Vector::Merge))
+        .filter(|vector| args.targets.is_empty() || args.targets.contains(&vector.target()))
+        .filter(|vector| args.id.as_ref().is_none_or(|prefix| vector.id().starts_with(prefix)))
         .collect();
     if chosen.is_empty() {
         bail!("none of the vectors in {} has that target and id", folder.display());
@@ -67,12 +70,42 @@ fn find(from: &Path) -> Result<PathBuf> {
     })
 }
 
+/// One vector.
+#[derive(Clone, Copy)]
+enum Vector<'a> {
+    Bytes(Target, &'a Test),
+    Merge(&'a MergeTest),
+}
+
+impl Vector<'_> {
+    const fn target(&self) -> VectorTarget {
+        match self {
+            Self::Bytes(target, _) => VectorTarget::Bytes(*target),
+            Self::Merge(_) => VectorTarget::Merge,
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Self::Bytes(_, test) => &test.id,
+            Self::Merge(test) => &test.id,
+        }
+    }
+
+    fn spec(&self) -> &[String] {
+        match self {
+            Self::Bytes(_, test) => &test.spec,
+            Self::Merge(test) => &test.spec,
+        }
+    }
+}
+
 /// What the vectors are run against.
 enum Tested {
     /// This program.
     This,
     /// Another one.
-    Other { child: Child, command: Vec<std::ffi::OsString>, targets: Vec<Target>, deaths: usize },
+    Other { child: Child, command: Vec<std::ffi::OsString>, targets: Vec<VectorTarget>, deaths: usize },
 }
 
 type Answer<T> = Result<Result<T, (String, u64)>, Silence>;
@@ -86,11 +119,15 @@ impl Tested {
             Err(silence) => bail!("the harness was asked for its targets: {silence}"),
         };
         let names = names.context("the harness named no targets")?;
-        let targets = names.iter().filter_map(Json::as_str).filter_map(Target::from_name).collect();
+        let targets = names.iter().filter_map(Json::as_str).filter_map(|name| match name {
+            MERGE => Some(VectorTarget::Merge),
+            name => Target::from_name(name).map(VectorTarget::Bytes),
+        });
+        let targets = targets.collect();
         Ok(Self::Other { child, command: command.to_vec(), targets, deaths: 0 })
     }
 
-    fn knows(&self, target: Target) -> bool {
+    fn knows(&self, target: VectorTarget) -> bool {
         match self {
             Self::This => true,
             Self::Other { targets, .. } => targets.contains(&target),
@@ -138,6 +175,16 @@ impl Tested {
         }
     }
 
+    fn merge(&mut self, ops: &[Json]) -> Answer<Json> {
+        match self {
+            Self::This => Ok(merge::answer(ops).map_err(|refusal| (refusal.to_string(), 0))),
+            Self::Other { child, .. } => {
+                let answer = child.ask(json!({ "op": "merge", "ops": ops }))?;
+                Ok(answer.map(|mut ok| ok["state"].take()))
+            }
+        }
+    }
+
     /// Goes on after a death.
     fn revive(&mut self) -> Result<()> {
         if let Self::Other { child, command, deaths, .. } = self {
@@ -172,18 +219,21 @@ struct Failure {
     what: String,
 }
 
-fn test_all(tested: &mut Tested, tests: &[(Target, &Test)], offsets: bool) -> Result<Report> {
+fn test_all(tested: &mut Tested, tests: &[Vector<'_>], offsets: bool) -> Result<Report> {
     let bar = ProgressBar::new(tests.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg:.dim}")?);
     let mut report = Report::default();
-    for (i, (target, test)) in tests.iter().enumerate() {
+    for (i, vector) in tests.iter().enumerate() {
         bar.inc(1);
-        bar.set_message(test.id.clone());
-        if !tested.knows(*target) {
+        bar.set_message(vector.id().to_owned());
+        if !tested.knows(vector.target()) {
             report.skipped += 1;
             continue;
         }
-        let verdict = run_one(tested, *target, test, offsets);
+        let verdict = match vector {
+            Vector::Bytes(target, test) => run_one(tested, *target, test, offsets),
+            Vector::Merge(test) => run_merge(tested, test),
+        };
         let what = match &verdict {
             Ok(None) => {
                 report.passed += 1;
@@ -192,12 +242,13 @@ fn test_all(tested: &mut Tested, tests: &[(Target, &Test)], offsets: bool) -> Re
             Ok(Some(what)) => what.clone(),
             Err(silence) => silence.to_string(),
         };
-        report.failures.push(Failure { id: test.id.clone(), spec: test.spec.clone(), what });
+        let (id, spec) = (vector.id().to_owned(), vector.spec().to_vec());
+        report.failures.push(Failure { id, spec, what });
         if let Err(Silence::Gone(_)) = verdict
             && let Err(error) = tested.revive()
         {
             report.not_run = tests.len() - i - 1;
-            bar.suspend(|| output::error(&format!("{error:#}; gave up at {}", test.id)));
+            bar.suspend(|| output::error(&format!("{error:#}; gave up at {}", vector.id())));
             break;
         }
     }
@@ -222,6 +273,19 @@ fn run_one(
         Ok(bytes) => Some(format!("encode: wanted {}, got {}", hex(canonical), hex(&bytes))),
         Err((error, _)) => Some(format!("encode: wanted {}, got {error}", hex(canonical))),
     })
+}
+
+/// What is wrong with the answer to one merge vector, in the first order in which something is.
+fn run_merge(tested: &mut Tested, test: &MergeTest) -> Result<Option<String>, Silence> {
+    for (order, ops) in test.orders.iter().zip(test.deliveries()) {
+        let got = match tested.merge(&ops)? {
+            Ok(state) if state == test.expect => continue,
+            Ok(state) => state.to_string(),
+            Err((error, _)) => error,
+        };
+        return Ok(Some(format!("merge in the order {order:?}, twice: wanted {}, got {got}", test.expect)));
+    }
+    Ok(None)
 }
 
 fn print_text(report: &Report) -> Result<()> {

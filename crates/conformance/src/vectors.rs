@@ -185,15 +185,15 @@ fn read_test(test: &Json, context: &Json) -> Option<Test> {
 
 fn read_merge_test(test: &Json) -> Option<MergeTest> {
     let ops = test["ops"].as_array()?.clone();
-    let orders = match &test["orders"] {
-        Json::String(all) if all == "all" && ops.len() <= MergeTest::MAX_ALL => orders(ops.len()),
-        Json::Array(orders) => orders
+    let orders = match test["orders"].as_array() {
+        None if test["orders"] == "all" && ops.len() <= MergeTest::MAX_ALL => orders(ops.len()),
+        None => return None,
+        Some(orders) => orders
             .iter()
             .map(|order| {
                 order.as_array()?.iter().map(|index| usize::try_from(index.as_u64()?).ok()).collect()
             })
             .collect::<Option<_>>()?,
-        _ => return None,
     };
     Some(MergeTest {
         id: test["id"].as_str()?.into(),

@@ -152,7 +152,8 @@ fn flipped_bits_fail() {
         }
         let value = meaning::decode(target, &test.input, &context(&test)).unwrap().value;
         // Nobody looks at the blocks of an unknown message (EXT-4).
-        let skipped = if value["type"] == "unknown" { value["blocks"].as_str().unwrap().len() / 2 } else { 0 };
+        let skipped =
+            if value["type"] == "unknown" { value["blocks"].as_str().unwrap().len() / 2 } else { 0 };
         let is_compressed = |value: &Json| value.to_string().contains(r#""compressed":true"#);
         for at in 0..test.input.len() - skipped {
             for bit in 0..8 {
@@ -160,7 +161,11 @@ fn flipped_bits_fail() {
                 input[at] ^= 1 << bit;
                 if let Ok(decoded) = meaning::decode(target, &input, &context(&test)) {
                     // LZ4 has many encodings of one text: some flips there change nothing.
-                    assert!(is_compressed(&value), "{}: a flip of bit {bit} of byte {at} went unnoticed", test.id);
+                    assert!(
+                        is_compressed(&value),
+                        "{}: a flip of bit {bit} of byte {at} went unnoticed",
+                        test.id
+                    );
                     assert!(is_compressed(&decoded.value));
                 }
             }

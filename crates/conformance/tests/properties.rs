@@ -129,7 +129,7 @@ proptest! {
         let mut other = Vec::new();
         let rows = block.rows(&mut other).unwrap();
         rows.validate(Capabilities::ALL).unwrap();
-        let mut third = Vec::new();
-        prop_assert_eq!(rows.payload(), plain.rows(&mut third).unwrap().payload());
+        let mut scratch = Vec::new();
+        prop_assert_eq!(rows.payload(), plain.rows(&mut scratch).unwrap().payload());
     }
 }

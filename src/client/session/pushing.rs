@@ -18,8 +18,6 @@ use crate::wire::Timestamp;
 const BATCH_OPS: u64 = 100;
 /// So long an operation waits for others.
 const BATCH_MS: u64 = 100;
-/// A burst within limit operations per second: one second's worth.
-const BURST_MS: u64 = 1_000;
 
 /// What was sent and what is to be sent. Each push carries one block.
 #[derive(Debug, Default)]
@@ -35,6 +33,8 @@ pub(super) struct Pushes {
     paid_until: u64,
     /// The next block waits for that.
     rate_at: Option<u64>,
+    /// The next block waits for an ack, or for another connection.
+    blocked: bool,
     /// Parts of refused blocks.
     halves: Vec<Half>,
     /// What cannot be sent on this connection was told.
@@ -78,8 +78,8 @@ impl Pushes {
             return self.is_idle().then_some(until);
         }
         let batch_at = self.waiting_since.map(|since| since.saturating_add(BATCH_MS));
-        // What is not held back by the rate is sent at once, or waits for others while there are some.
-        self.rate_at.or_else(|| batch_at.filter(|_| !self.is_idle()))
+        // What nothing holds back is sent at once when nothing is in flight.
+        self.rate_at.or_else(|| batch_at.filter(|_| !self.blocked && !self.is_idle()))
     }
 
     fn bytes(&self) -> u64 {
@@ -120,6 +120,7 @@ impl Session {
     /// Sends what is to be sent and may be sent now.
     pub(super) fn push(&mut self, replica: &Replica, now: u64) {
         self.pushes.rate_at = None;
+        self.pushes.blocked = false;
         if self.closing || !self.may_push_again(replica, now) {
             return;
         }
@@ -138,12 +139,11 @@ impl Session {
             match self.build(replica) {
                 Ok(built) => self.send_block(built, now),
                 Err(NoBlock::Full) => {
-                    // The next ack makes room; no timer does.
-                    self.pushes.waiting_since = None;
+                    self.pushes.blocked = true;
                     return;
                 }
                 Err(NoBlock::Needs(write, needs)) => {
-                    self.pushes.waiting_since = None;
+                    self.pushes.blocked = true;
                     if !core::mem::replace(&mut self.pushes.stuck, true) {
                         self.event(Event::CannotSend { write, needs });
                     }
@@ -168,12 +168,12 @@ impl Session {
 
     //= NEG-7
     fn is_within_rate(&mut self, now: u64) -> bool {
-        let at = self.pushes.paid_until.saturating_sub(BURST_MS);
-        if self.agreed.operations_per_second > 0 && at > now {
-            self.pushes.rate_at = Some(at);
-            return false;
+        // Without a rate nothing was paid for.
+        let within = self.pushes.paid_until <= now;
+        if !within {
+            self.pushes.rate_at = Some(self.pushes.paid_until);
         }
-        true
+        within
     }
 
     /// The next block, of whole transactions.

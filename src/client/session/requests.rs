@@ -171,14 +171,13 @@ impl Session {
         id: u32,
         response: &PullResponse<'_>,
     ) {
-        let Some(Pending::Pull { ticket, pull, from }) =
-            self.take_pending(id, |pending| matches!(pending, Pending::Pull { .. }))
-        else {
+        let Some(Pending::Pull { from, .. }) = self.requests.under_way.get(&id) else {
             return self.fault(now, ErrorCode::UNEXPECTED_MESSAGE);
         };
-        if !is_page(from, response.next, response.blocks) {
+        if !is_page(*from, response.next, response.blocks) {
             return self.fault(now, ErrorCode::PROTOCOL_ERROR);
         }
+        let Some(Pending::Pull { ticket, pull, .. }) = self.requests.under_way.remove(&id) else { return };
         self.deliver(replica, &pull.collections, response.next, response.blocks);
         let answer = Answer::Pulled { position: response.next, has_more: response.has_more };
         self.answer(ticket, Ok(answer));

@@ -131,7 +131,7 @@ impl Client {
     /// Writes, and has that durable.
     fn write(&mut self, writes: &[Write]) -> Vec<Timestamp> {
         let written = self.replica.write(writes).unwrap();
-        self.store(written.changes);
+        self.stored.extend(written.changes);
         written.timestamps
     }
 

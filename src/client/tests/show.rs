@@ -55,7 +55,7 @@ fn path(path: &crate::merge::Path) -> String {
     text
 }
 
-fn change(change: &Change) -> String {
+pub(super) fn change(change: &Change) -> String {
     match change {
         Change::Node(node) => {
             let taken = node.acknowledged.node_seq().get();

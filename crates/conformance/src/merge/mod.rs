@@ -66,3 +66,11 @@ pub fn state<'a>(ops: impl IntoIterator<Item = &'a Op>) -> State {
     }
     state
 }
+
+/// What these operations, merged in this order, leave: the `state` of the harness protocol.
+///
+/// # Errors
+/// As [`ops`].
+pub fn answer(json: &[Json]) -> Result<Json, Refusal> {
+    Ok(contents_json(&contents(&state(&ops(json)?))))
+}

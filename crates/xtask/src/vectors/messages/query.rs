@@ -133,7 +133,17 @@ pub(super) fn nots(count: usize, inner: Bytes) -> Bytes {
 
 /// A comparison: op, path, value.
 pub(super) fn compare(op: u8, path: Bytes, value: &str) -> Bytes {
-    Bytes::new().u8("op", op).then(path).hex("value", value)
+    let name = match op {
+        0x10 => "equal",
+        0x11 => "not equal",
+        0x12 => "less",
+        0x13 => "less or equal",
+        0x14 => "greater",
+        0x15 => "greater or equal",
+        0x18 => "contains",
+        _ => "unknown op",
+    };
+    Bytes::new().u8(name, op).then(path).hex("value", value)
 }
 
 pub(super) fn within(path: Bytes, values: &[Bytes]) -> Bytes {
