@@ -267,7 +267,10 @@ pub(super) fn page<'b>(
             || operations > budget.operations
             || decompressed > MAX_DECOMPRESSED
             || frame > MAX_FRAME as u64;
-        let (false, Ok(seq)) = (full && !page.blocks.is_empty(), Seq::new(block.first_seq)) else { break };
+        if full && !page.blocks.is_empty() {
+            break;
+        }
+        let Ok(seq) = Seq::new(block.first_seq) else { return Err(Stop::Leave(GoodbyeReason::RESTARTING)) };
         page.first_seqs.push(seq);
         page.blocks.push(bytes);
         page.bytes = after;

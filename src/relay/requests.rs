@@ -196,7 +196,7 @@ impl Active<'_> {
             let Active { link, session, database, io } = self;
             let Some(first) = session.requests.queue.front() else { break };
             session.requests.serving = true;
-            let (request, id) = (Asked::Request(link.conn), database.id);
+            let (request, id) = (Asked::Request(database.id, link.conn), database.id);
             match &first.what {
                 What::Pull { from, bytes, .. } => {
                     if *from < database.history.head() && database.tail.after(*from).is_none() {

@@ -315,8 +315,9 @@ impl Active<'_> {
         }
         subscription.wait = wait;
         if wait == Wait::Read {
-            let (from, room) = (subscription.at, subscription.room());
-            database.read(io, from, room, Reader::Subscription(link.conn, number));
+            // What is passed over takes no room.
+            let bytes = if subscription.wanted.is_some() { u64::MAX } else { subscription.room() };
+            database.read(io, subscription.at, bytes, Reader::Subscription(link.conn, number));
         }
         Ok(())
     }
