@@ -44,7 +44,7 @@ impl LogBlock {
 }
 
 /// The blocks that a store gave for a read after `after`, or `None` if they are not what the log has
-/// there.
+/// there. What lies behind `head` is left out: a store may have more than it has told (RLY-4).
 pub(super) fn log_blocks(after: u64, head: u64, stored: Vec<StoredBlock>) -> Option<Vec<LogBlock>> {
     let mut blocks: Vec<LogBlock> = Vec::with_capacity(stored.len());
     for StoredBlock { first_seq, bytes } in stored {
@@ -58,10 +58,12 @@ pub(super) fn log_blocks(after: u64, head: u64, stored: Vec<StoredBlock>) -> Opt
             return None;
         }
         let block = LogBlock::new(first_seq, &block, bytes.clone());
+        if block.last_seq() > head {
+            break;
+        }
         blocks.push(block);
     }
-    let last = blocks.last()?.last_seq();
-    (last > after && last <= head).then_some(blocks)
+    (blocks.last()?.last_seq() > after).then_some(blocks)
 }
 
 /// The end of a log, in memory: what live readers get without a read.

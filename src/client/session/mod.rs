@@ -135,7 +135,8 @@ impl Session {
         }
         let deadlines = [
             self.timers.next(self.state),
-            self.pushes.deadline(),
+            // Who is about to end pushes no more.
+            self.pushes.deadline().filter(|_| !self.closing),
             self.subscriptions.deadline(),
             self.restoring.deadline(),
         ];
@@ -224,6 +225,8 @@ impl Session {
             return self.fault(now, ErrorCode::UNEXPECTED_MESSAGE);
         }
         match packet.message() {
+            //= SES-105
+            Message::Welcome(_) if self.state == State::Draining => {}
             Message::Welcome(welcome) => self.welcome(replica, now, welcome),
             Message::PushAck(ack) => self.push_ack(replica, now, id, ack),
             Message::Update(update) => self.update(replica, now, update),

@@ -241,7 +241,7 @@ impl World {
     pub(super) fn connect(&mut self, index: usize, process: u64) {
         let now = self.now;
         let device = &mut self.devices[index];
-        if device.processes != process {
+        if device.processes != process || self.stage == super::world::Stage::Ending {
             return;
         }
         let Some(running) = device.process.as_mut().filter(|running| running.session.is_none()) else { return };

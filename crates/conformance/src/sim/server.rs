@@ -43,7 +43,7 @@ pub(super) enum Job {
     Query { ticket: Ticket, after: u64, limit: u32 },
     Count { ticket: Ticket },
     /// It is done; this is the answer. It may be about the database that is open.
-    Done { of_database: bool, input: Input },
+    Done { of_database: bool, input: Input, head: u64 },
 }
 
 impl World {
@@ -208,7 +208,7 @@ impl World {
         if let Some(witness) = self.witnesses.get_mut(&conn) {
             let before = (witness.updates, witness.holes, witness.passed_over, witness.moves);
             let was_active = witness.is_active();
-            if let Err(wrong) = witness.sent(&frame, &self.machine.log) {
+            if let Err(wrong) = witness.sent(&frame, &self.machine.log, self.machine.told) {
                 return self.wrong(|| format!("relay, connection {}: {wrong}", conn.0));
             }
             self.trace.count("updates with blocks", witness.updates - before.0);
@@ -278,7 +278,8 @@ impl World {
             Job::Count { ticket } => self.count_state(ticket),
             Job::Done { input, .. } => input,
         };
-        self.jobs.insert(id, Job::Done { of_database, input: answer });
+        let head = self.machine.log.head();
+        self.jobs.insert(id, Job::Done { of_database, input: answer, head });
         let wait = self.random.within(0..=self.plan.store_ms / 4);
         self.after(wait, Event::Answer { process, job: id });
     }
@@ -288,7 +289,11 @@ impl World {
         if process != self.relay_process {
             return;
         }
-        if let Some(Job::Done { input, .. }) = self.jobs.remove(&id) {
+        if let Some(Job::Done { input, head, .. }) = self.jobs.remove(&id) {
+            // Of what is durable the relay knows what it was told.
+            if matches!(input, Input::Appended { .. } | Input::DatabaseOpened { .. }) {
+                self.machine.told = head;
+            }
             self.feed_relay(input);
         }
     }

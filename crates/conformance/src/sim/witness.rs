@@ -170,11 +170,12 @@ impl Witness {
         }
     }
 
-    /// The relay sends this frame.
+    /// The relay sends this frame, while its store has `log` and has told it of the operations up to
+    /// `head`.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn sent(&mut self, frame: &[u8], log: &Log) -> Result<(), Wrong> {
+    pub fn sent(&mut self, frame: &[u8], log: &Log, head: u64) -> Result<(), Wrong> {
         if self.finished {
             return Err("SES-94: a frame after goodbye or a closing error".into());
         }
@@ -192,10 +193,10 @@ impl Witness {
             .map_err(|error| format!("undecodable blocks: {error:?}"))?;
         let id = packet.request_id();
         match packet.message() {
-            Message::Welcome(welcome) => self.welcome(welcome, log),
+            Message::Welcome(welcome) => self.welcome(welcome, log, head),
             Message::PushAck(ack) => self.push_ack(id, ack, log),
-            Message::Update(update) => self.update(update, log),
-            Message::PullResponse(response) => self.pull_response(id, response, log),
+            Message::Update(update) => self.update(update, log, head),
+            Message::PullResponse(response) => self.pull_response(id, response, log, head),
             Message::Goodbye(_) => {
                 self.finished = true;
                 Ok(())
@@ -221,12 +222,12 @@ impl Witness {
         }
     }
 
-    fn welcome(&mut self, welcome: &Welcome<'_>, log: &Log) -> Result<(), Wrong> {
+    fn welcome(&mut self, welcome: &Welcome<'_>, log: &Log, head: u64) -> Result<(), Wrong> {
         let Some(node) = self.node.filter(|_| self.mark.is_none()) else {
             return Err("a welcome that nobody waits for".into());
         };
         same("RLY-15: mark and check", welcome.mark, log.mark(node))?;
-        same("RLY-4: head", welcome.head, log.name(log.head()))?;
+        same("RLY-4: head", welcome.head, log.name(head))?;
         let agreed = log.agreed(&self.seen);
         same("RLY-18: agreed", (welcome.agreed, welcome.restore_mode), agreed)?;
         let current = log.epochs.last().map(|epoch| (epoch.id.get(), epoch.begins));
@@ -270,7 +271,7 @@ impl Witness {
         Ok(())
     }
 
-    fn update(&mut self, update: &Update<'_>, log: &Log) -> Result<(), Wrong> {
+    fn update(&mut self, update: &Update<'_>, log: &Log, head: u64) -> Result<(), Wrong> {
         let acked_late = self.acked_late(update.new.seq(), log);
         let (own, capabilities) = ((self.node, self.mark.unwrap_or(u64::MAX)), self.update_bytes);
         let Some(subscription) = self.subscriptions.get_mut(&update.subscription) else {
@@ -278,6 +279,9 @@ impl Witness {
         };
         if subscription.ended || self.deaf {
             return Ok(());
+        }
+        if update.new.seq() > head {
+            return Err(format!("RLY-4: an update up to {}, known is {head}", update.new.seq()));
         }
         let number = update.subscription;
         self.subscribes.retain(|_, waiting| *waiting != number);
@@ -329,7 +333,7 @@ impl Witness {
         None
     }
 
-    fn pull_response(&mut self, id: u32, response: &PullResponse<'_>, log: &Log) -> Result<(), Wrong> {
+    fn pull_response(&mut self, id: u32, response: &PullResponse<'_>, log: &Log, head: u64) -> Result<(), Wrong> {
         let Some(pull) = self.pulls.remove(&id) else {
             return if self.deaf { Ok(()) } else { Err("a pull response that nobody waits for".into()) };
         };
@@ -340,8 +344,8 @@ impl Witness {
         if next != from {
             same("RLY-17: name of next", response.next, log.name(next))?;
         }
-        same("RLY-44: has more", response.has_more, next < log.head())?;
-        if from < log.head() && next == from && response.blocks.blocks().is_empty() {
+        same("RLY-44: has more", response.has_more, next < head)?;
+        if from < head && next == from && response.blocks.blocks().is_empty() {
             return Err("RLY-44: a pull that gives nothing and does not move".into());
         }
         self.holes += delivered((from, next), response.blocks, &pull.collections, None, log)?.holes;

@@ -77,6 +77,8 @@ pub(super) enum Stage {
 pub(super) struct Machine {
     pub(super) log: Log,
     pub(super) backups: Vec<Log>,
+    /// The head that the relay was told.
+    pub(super) told: u64,
     /// The mode of the next epoch.
     pub(super) discard: bool,
     /// The next opening goes on with the epoch that is there.
