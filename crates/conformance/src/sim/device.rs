@@ -327,7 +327,8 @@ impl World {
             Some(at) if at <= now => {
                 running.fired = (now, if running.fired.0 == now { running.fired.1 + 1 } else { 0 });
                 if running.fired.1 > 100 {
-                    self.wrong(|| format!("the timer of device {index} does not move"));
+                    let session = format!("{session:?}");
+                    self.wrong(|| format!("the timer of device {index} does not move: {at}, {session}"));
                 }
                 self.feed_device(index, Input::Timeout);
             }

@@ -138,7 +138,8 @@ impl World {
             Some(at) if at <= now => {
                 serving.fired = (now, if serving.fired.0 == now { serving.fired.1 + 1 } else { 0 });
                 if serving.fired.1 > 100 {
-                    self.wrong(|| "the relay's timer does not move".into());
+                    let relay = format!("{:?}", serving.relay);
+                    self.wrong(|| format!("the relay's timer does not move: {at}, {relay}"));
                 }
                 self.feed_relay(Input::Timeout);
             }

@@ -47,6 +47,8 @@ pub struct Log {
     /// The operations of the log in row layout; that with seq n at n - 1.
     pub ops: Vec<Bytes>,
     nodes: BTreeMap<NodeId, NodeRow>,
+    /// Where blocks ended before they were written anew.
+    pub old_ends: BTreeSet<u64>,
 }
 
 impl Log {
@@ -181,6 +183,7 @@ impl Log {
         }
         let Some(bytes) = builder.finish(Compression::Lz4) else { return false };
         let bytes = Bytes::copy_from_slice(bytes);
+        self.old_ends.insert(one.last_seq);
         self.rows[at] = Row { last_seq: two.last_seq, bytes, ..one };
         self.rows.remove(at + 1);
         true
