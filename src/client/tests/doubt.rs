@@ -110,6 +110,21 @@ fn every_subscription_has_to_reach_the_head_first() {
     assert_eq!(outputs[0], "commit: +1 1Z restored; +2 2Z restored; node A 0/2 clock 2 merged 2");
 }
 
+//= SES-59 test
+#[test]
+fn a_subscription_that_came_meanwhile_is_waited_for_too() {
+    let (client, _) = doubtful(&two(), 0, Hello::default());
+    let mut client = client.again();
+    client.open(&Hello { head: pos(8, 1), ..Hello::default() });
+    let wait = client.session.poll_timeout().unwrap() - client.now;
+    client.subscribe(set(&["d"]), 9);
+    assert_eq!(client.wait(wait), NOTHING);
+    // Nothing is due before the heartbeat.
+    assert_eq!(client.session.poll_timeout(), Some(31_000));
+    let outputs = client.update(1, Position::START, pos(8, 1), &[]);
+    assert_eq!(outputs[2], "commit: +1 1Z restored; +2 2Z restored; node A 0/2 clock 2 merged 2");
+}
+
 //= SES-56 test
 #[test]
 fn a_delivery_ends_the_doubt() {
