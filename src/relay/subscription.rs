@@ -103,6 +103,14 @@ impl Subscription {
         }
     }
 
+    /// Sends an update that only moves the position, if it is time for it.
+    fn move_on(&mut self, link: &mut Link, io: &mut Io, history: &History) {
+        if self.moves_at() <= io.ms() {
+            let page = Page { end: self.at, ..Page::default() };
+            self.send(link, io, history, page);
+        }
+    }
+
     fn count(&mut self, new: u64, bytes: u64) {
         self.unacked_bytes += bytes;
         let full = self.unacked.len() == UNACKED;
@@ -255,6 +263,8 @@ impl Active<'_> {
             &mut **session;
         let Some(subscription) = subscriptions.get_mut(number) else { return Ok(()) };
         if subscription.wait == Wait::Read && read.is_none() {
+            // A read may take long: what was passed over before is told in time.
+            subscription.move_on(link, io, &database.history);
             return Ok(());
         }
         let lens = Lens {
@@ -301,10 +311,7 @@ impl Active<'_> {
             let page = Page { end: subscription.at, ..Page::default() };
             subscription.send(link, io, history, page);
         }
-        if subscription.moves_at() <= io.ms() {
-            let page = Page { end: subscription.at, ..Page::default() };
-            subscription.send(link, io, history, page);
-        }
+        subscription.move_on(link, io, history);
         link.arm(io, subscription.moves_at());
 
         let place = (link.conn, number);

@@ -225,7 +225,7 @@ impl Session {
             return self.fault(now, ErrorCode::UNEXPECTED_MESSAGE);
         }
         match packet.message() {
-            //= SES-105
+            //= SES-106
             Message::Welcome(_) if self.state == State::Draining => {}
             Message::Welcome(welcome) => self.welcome(replica, now, welcome),
             Message::PushAck(ack) => self.push_ack(replica, now, id, ack),

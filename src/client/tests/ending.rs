@@ -193,7 +193,7 @@ fn it_can_end_before_it_has_begun() {
     assert_eq!(client.goodbye(GoodbyeReason::DONE), ["close None", "! Ended(Ordered)", "reconnect OnOrder"]);
 }
 
-//= SES-105 test
+//= SES-106 test
 #[test]
 fn a_welcome_that_crosses_a_goodbye_is_ignored() {
     let mut client = Client::new(0);
