@@ -19,6 +19,7 @@ use crate::codec::Context;
 use crate::message::{
     Authentication, EpochStart, Extensions, Handshake, Limit, LimitList, List, Mark, Message, Welcome,
 };
+use crate::mutant::Mutant;
 use crate::registry::{Capabilities, Capability, Disposition, ErrorCode, GoodbyeReason, LimitId};
 use crate::wire::{DatabaseName, NodeId};
 
@@ -152,7 +153,7 @@ impl Relay {
                 continue;
             }
             //= RLY-15
-            if entry.appends > 0 {
+            if entry.appends > 0 && !Mutant::MarkBeforeCommit.is_on() {
                 return;
             }
             entry.loading = true;
@@ -178,6 +179,11 @@ impl Relay {
             entry.opening.shrink_to_fit();
             match claim {
                 Some(Claim::Yours(mark)) => {
+                    let mark = if Mutant::MarkBeforeCommit.is_on() {
+                        database.writer.mark_under_way(node).unwrap_or(mark)
+                    } else {
+                        mark
+                    };
                     entry.conn = Some(conn);
                     let Some(opening) = self.connections.get(&conn).and_then(|it| it.opening.as_ref()) else {
                         return;

@@ -193,9 +193,15 @@ impl World {
         let changes = process.replica.abandon(timestamp, spare);
         let after = timestamps(&mut process.replica.outbox());
         self.trace.count("abandoned", 1);
-        if self.commit(index, changes) {
-            let written = &mut self.devices[index].disk.written;
-            before.difference(&after).for_each(|timestamp| drop(written.remove(timestamp)));
+        let disk = &mut self.devices[index].disk;
+        let (queued, written) = (disk.outbox().count(), disk.written.clone());
+        disk.written.retain(|timestamp| after.contains(timestamp) || !before.contains(timestamp));
+        let lives_on = self.commit(index, changes);
+        let disk = &mut self.devices[index].disk;
+        if disk.outbox().count() == queued {
+            disk.written = written;
+        }
+        if lives_on {
             self.feed_device(index, Input::Written);
         }
     }

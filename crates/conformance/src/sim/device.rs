@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::disk::Disk;
 use super::link::{Link, Pipe};
+use super::mutants::Fault;
 use super::plan::{COLLECTIONS, Plan};
 use super::random::Random;
 use super::trace::describe;
@@ -40,6 +41,8 @@ pub(super) struct Device {
     pub(super) skew: u64,
     /// The process dies after so many further commits.
     pub(super) kill_after: Option<u64>,
+    /// The disk before its last commit, if that is not durable.
+    before: Option<Disk>,
     /// The next commit fails.
     pub(super) disk_full: bool,
     /// Its state was dropped since things have calmed down, by order of the relay.
@@ -84,6 +87,7 @@ impl Device {
             lacks_query: random.chance(plan.lacking),
             skew: random.within(0..=plan.skew_ms),
             kill_after: None,
+            before: None,
             disk_full: false,
             discarded: false,
             dropped: false,
@@ -134,6 +138,7 @@ impl Device {
             lacks_query: other.lacks_query,
             skew: other.skew,
             kill_after: None,
+            before: None,
             disk_full: false,
             discarded: false,
             dropped: false,
@@ -215,6 +220,9 @@ impl World {
         let Some(process) = self.devices[index].process.take() else { return };
         self.say(|| format!("device {index} dies"));
         self.check_memory(index, &process.replica);
+        if let Some(before) = self.devices[index].before.take() {
+            self.devices[index].disk = before;
+        }
         if let Some(conn) = process.conn {
             self.break_at_client(conn);
         }
@@ -399,6 +407,9 @@ impl World {
             }
         }
         let device = &mut self.devices[index];
+        if Fault::CommitNotDurable.is_on() {
+            device.before = Some(device.disk.clone());
+        }
         if let Err(wrong) = device.disk.commit(changes) {
             self.wrong(|| format!("device {index}: {wrong}"));
             return false;

@@ -15,8 +15,10 @@ mod device;
 pub mod disk;
 mod fault;
 pub mod link;
+pub mod mutants;
 pub mod plan;
 pub mod random;
+pub mod rig;
 mod server;
 pub mod store;
 pub mod trace;
@@ -27,6 +29,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use random::Random;
 pub use world::World;
 
 /// What a seed has shown.
@@ -47,7 +50,13 @@ pub struct Report {
 /// Runs one seed once.
 #[must_use]
 pub fn run(seed: u64, readable: bool) -> Report {
-    let mut world = World::new(seed, readable);
+    run_with(Random::new(seed), readable)
+}
+
+/// Runs what these choices make.
+#[must_use]
+pub fn run_with(random: Random, readable: bool) -> Report {
+    let mut world = World::new(random, readable);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let wrong = match result {
         Ok(Ok(())) => None,

@@ -4,21 +4,37 @@ use core::ops::RangeInclusive;
 
 use uuid::Uuid;
 
-/// Chance from a seed.
+/// Chance from a seed, or for a while from what somebody chose.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// What a fuzzer chose, last first.
+    chosen: Vec<u8>,
+}
 
 impl Random {
     /// The same seed gives the same numbers.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, chosen: Vec::new() }
+    }
+
+    /// Each byte decides the next choice; when there are no more, a seed does.
+    #[must_use]
+    pub fn chosen(bytes: &[u8]) -> Self {
+        Self { state: 0, chosen: bytes.iter().rev().copied().collect() }
     }
 
     /// Any number.
-    pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
+    pub fn next(&mut self) -> u64 {
+        let bits = self.bits();
+        // The high bits decide.
+        self.chosen.pop().map_or(bits, |byte| u64::from(byte) << 56 | bits >> 8)
+    }
+
+    const fn bits(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         bits ^ (bits >> 31)
@@ -69,10 +85,5 @@ impl Random {
     /// A UUID that is not nil.
     pub fn uuid(&mut self) -> Uuid {
         Uuid::from_u64_pair(self.next() | 1, self.next())
-    }
-
-    /// Another source, independent of what this one gives from now on.
-    pub const fn fork(&mut self) -> Self {
-        Self::new(self.next())
     }
 }

@@ -11,6 +11,7 @@ use blazedb_relay::value::Value;
 use blazedb_relay::wire::{NodeId, NodeKey};
 use bytes::{Bytes, BytesMut};
 
+use super::mutants::Fault as Mutation;
 use super::plan::{reduced, rights};
 use super::store::write_of;
 use super::trace::describe;
@@ -327,7 +328,8 @@ impl World {
 
     fn open_database(&mut self, ticket: Ticket, database: DatabaseId) -> Input {
         let machine = &mut self.machine;
-        if !core::mem::replace(&mut machine.no_epoch, false) || machine.log.epochs.is_empty() {
+        let goes_on = core::mem::replace(&mut machine.no_epoch, false) || Mutation::EpochNotMinted.is_on();
+        if !goes_on || machine.log.epochs.is_empty() {
             let mode = machine.mode();
             machine.log.mint(&mut self.random, mode);
             // A log that was opened anew needs nobody to find out that it went back.
@@ -341,7 +343,7 @@ impl World {
         Input::DatabaseOpened { ticket, head, epochs }
     }
 
-    /// What becomes of an append; `None` if that is not known.
+    /// What becomes of an append; `None` if there is no answer to come.
     fn append(&mut self, ticket: Ticket, database: DatabaseId, nodes: &[NodeAppend]) -> Option<Input> {
         if self.machine.fail_appends > 0 {
             self.machine.fail_appends -= 1;
@@ -362,8 +364,19 @@ impl World {
             self.feed_relay(Input::LogLost { database });
             return None;
         }
+        if Mutation::AckBeforeDurable.is_on() {
+            self.promise_append(ticket, nodes);
+            return None;
+        }
         let first_seq = self.commit_append(nodes);
         Some(Input::Appended { ticket, first_seq })
+    }
+
+    /// Answers, and only then does it.
+    fn promise_append(&mut self, ticket: Ticket, nodes: &[NodeAppend]) {
+        let first_seq = self.machine.log.head() + 1;
+        self.feed_relay(Input::Appended { ticket, first_seq });
+        self.commit_append(nodes);
     }
 
     fn commit_append(&mut self, nodes: &[NodeAppend]) -> u64 {

@@ -81,6 +81,28 @@ impl Witness {
         living.map(|this| this.last.seq()).min().unwrap_or(u64::MAX)
     }
 
+    /// Whether every subscription has all that it covers up to the log's end, unless it is paused or may not
+    /// be read.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn has_all(&self, log: &Log, window: u64) -> Result<(), Wrong> {
+        for (number, subscription) in &self.subscriptions {
+            let open: u64 = subscription.unacknowledged.iter().map(|(_, bytes)| bytes).sum();
+            if subscription.ended || open >= subscription.window.min(window) {
+                continue;
+            }
+            let own = Some((self.node, self.mark.unwrap_or(u64::MAX)));
+            let collections = &subscription.collections;
+            let covers = |op: &OpRef<'_>| {
+                collections.is_empty() || collections.iter().any(|name| name == op.head.collection)
+            };
+            skipped(subscription.last.seq(), log.head() + 1, &covers, own, log, &mut Count::default())
+                .map_err(|wrong| format!("subscription {number}: {wrong}"))?;
+        }
+        Ok(())
+    }
+
     /// True between welcome and the end.
     #[must_use]
     pub const fn is_active(&self) -> bool {

@@ -9,7 +9,7 @@ use blazedb_relay::wire::Timestamp;
 
 use super::device::Device;
 use super::link::Link;
-use super::plan::{Fault, Plan};
+use super::plan::Plan;
 use super::random::Random;
 use super::server::{Job, Serving};
 use super::store::Log;
@@ -131,8 +131,7 @@ pub struct World {
 impl World {
     /// The beginning of a simulation.
     #[must_use]
-    pub fn new(seed: u64, readable: bool) -> Self {
-        let mut random = Random::new(seed);
+    pub fn new(mut random: Random, readable: bool) -> Self {
         let plan = Plan::of(&mut random);
         let mut world = Self {
             now: 0,
@@ -252,10 +251,6 @@ impl World {
 
     pub(super) fn is_chaos(&self) -> bool {
         self.stage == Stage::Chaos
-    }
-
-    pub(super) fn is_on(&self, fault: Fault) -> bool {
-        Fault::ALL.iter().zip(&self.plan.faults).any(|(this, weight)| *this == fault && *weight > 0)
     }
 
     fn backup(&mut self) {
