@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use blazedb_relay::client::WriteState;
 use blazedb_relay::merge::{Entry, Heard, State};
 use blazedb_relay::op::OpRef;
-use blazedb_relay::relay::Input as RelayInput;
-use blazedb_relay::wire::{CollectionName, Timestamp};
+use blazedb_relay::wire::Timestamp;
 
 use super::plan::rights;
 use super::store::{Log, write_of};
@@ -81,7 +80,7 @@ impl World {
         for (index, device) in self.devices.iter().enumerate().filter(|(_, device)| !device.gone) {
             let Some(process) = &device.process else { continue };
             let set = device.set();
-            let mine: Content = expected.iter().filter(|(name, _)| set.covers(name)).map(clone).collect();
+            let mine: Content = expected.clone().into_iter().filter(|(name, _)| set.covers(name)).collect();
             let mut found = Content::new();
             for name in expected.keys().map(String::as_str).chain(super::plan::COLLECTIONS) {
                 let records = process.replica.records(name).into_iter().map(|(record, fields)| {
@@ -99,6 +98,9 @@ impl World {
             if let Some(wrong) = self.lost(index, &model, &writes) {
                 return Some(format!("device {index}: {wrong}"));
             }
+        }
+        if let Some(wrong) = self.counters_went_back() {
+            return Some(wrong);
         }
         self.count_outcome(&expected);
         None
@@ -139,9 +141,30 @@ impl World {
         None
     }
 
+    /// MRG-16: applications only add, so the totals of a node since a reset grow. Copies do not know of one
+    /// another.
+    fn counters_went_back(&self) -> Option<String> {
+        let mut totals: BTreeMap<_, BTreeMap<Timestamp, i64>> = BTreeMap::new();
+        for row in self.machine.committed.values().filter(|_| !self.copied) {
+            let mut state = State::new();
+            if let Ok(op) = OpRef::decode(row) {
+                state.apply(&op, Heard::at(1), &mut ());
+            }
+            for entry in state.entries() {
+                if let Entry::Counter { path, base, timestamp, total, .. } = entry {
+                    let key = (path.to_bytes(), timestamp.node(), base);
+                    totals.entry(key).or_default().insert(timestamp, total);
+                }
+            }
+        }
+        let goes_back = |totals: &BTreeMap<Timestamp, i64>| !totals.values().is_sorted_by(|a, b| a < b);
+        let wrong = totals.iter().find(|(_, totals)| goes_back(totals));
+        wrong.map(|(key, totals)| format!("MRG-16: the totals of {key:?} are {totals:?}"))
+    }
+
     fn was_committed(&self, timestamp: Timestamp) -> bool {
         let from = (timestamp, Vec::new());
-        self.machine.committed.range(from..).next().is_some_and(|(found, _)| *found == timestamp)
+        self.machine.committed.range(from..).next().is_some_and(|((found, _), _)| *found == timestamp)
     }
 
     /// Who dismisses a rejected write does not want to know of it any more.
@@ -199,7 +222,6 @@ impl World {
         if self.relay.is_none() {
             self.after(0, Event::RelayStart);
         }
-        let _: Option<RelayInput> = None;
     }
 }
 
@@ -210,10 +232,6 @@ fn is_covered(row: &[u8], model: &Model) -> bool {
         state.apply(&op, Heard::at(1), &mut ());
     }
     state.entries().all(|entry| model.covers(&entry))
-}
-
-fn clone((name, records): (&String, &BTreeMap<uuid::Uuid, BTreeMap<String, blazedb_relay::value::Value>>)) -> (String, BTreeMap<uuid::Uuid, BTreeMap<String, blazedb_relay::value::Value>>) {
-    (name.clone(), records.clone())
 }
 
 /// The relay's merged state, in the order of the log, dropping what may be dropped, and in no order.
@@ -245,6 +263,5 @@ fn conflicts(log: &Log) -> u64 {
             writers.entry(place).or_default().insert(op.head.timestamp.node());
         }
     }
-    let _ = CollectionName::new;
     writers.values().filter(|nodes| nodes.len() > 1).count() as u64
 }

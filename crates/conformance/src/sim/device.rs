@@ -313,6 +313,7 @@ impl World {
             capacity,
             at_client: true,
             at_relay: true,
+            mark: None,
         });
         if let Some(process) = &mut self.devices[index].process {
             process.conn = Some(conn);
@@ -414,6 +415,9 @@ impl World {
             self.wrong(|| format!("device {index}: {wrong}"));
             return false;
         }
+        if self.is_chaos() && self.devices[index].kill_after.is_none() && self.random.chance(self.plan.fragile) {
+            self.devices[index].kill_after = Some(0);
+        }
         let device = &mut self.devices[index];
         match device.kill_after {
             Some(0) => {
@@ -479,7 +483,10 @@ impl World {
     fn told(&mut self, index: usize, event: Told) {
         self.say(|| format!("device {index}: {event:?}"));
         match event {
-            Told::Active { .. } => self.trace.count("sessions", 1),
+            Told::Active { .. } => {
+                self.trace.count("sessions", 1);
+                self.settled(index);
+            }
             Told::LostHistory(RestoreMode::Keep) => self.trace.count("lost history, keep", 1),
             Told::LostHistory(RestoreMode::Discard) => {
                 self.trace.count("lost history, discard", 1);
@@ -512,12 +519,24 @@ impl World {
         }
     }
 
+    /// A client goes on as the same node if that is right, and not otherwise (SES-18).
+    fn settled(&mut self, index: usize) {
+        let device = &self.devices[index];
+        let link = device.process.as_ref().and_then(|process| self.links.get(&process.conn?));
+        let (Some(node), Some(told)) = (device.disk.node().copied(), link.and_then(|link| link.mark)) else { return };
+        let known = device.disk.outbox().find(|queued| queued.number() == told.node_seq().get());
+        let own = known.map_or_else(|| node.acknowledged.check(), blazedb_relay::client::Queued::check);
+        if node.acknowledged.node_seq() != told.node_seq() || own != told.check() {
+            self.wrong(|| format!("SES-18: device {index} goes on with {node:?} after {told:?}"));
+        }
+    }
+
     fn told_durable(&mut self, index: usize, writes: &[Timestamp]) {
         self.trace.count("told durable", writes.len() as u64);
         for write in writes {
             let from = (*write, Vec::new());
             let found = self.machine.committed.range(from..).next();
-            if found.is_none_or(|(timestamp, _)| timestamp != write) {
+            if found.is_none_or(|((timestamp, _), _)| timestamp != write) {
                 return self.wrong(|| format!("device {index} was told that {write:?} is durable"));
             }
         }

@@ -134,6 +134,7 @@ impl World {
             return false;
         }
         let index = *self.random.pick(&all);
+        self.copied = true;
         self.devices[index].disk_full = true; // its memory is not compared
         self.kill(index);
         let backup = self.random.pick(&self.devices[index].backups).clone();
@@ -151,6 +152,7 @@ impl World {
         let old = if self.random.chance(300) { device.backups.last() } else { None };
         let disk = old.unwrap_or(&device.disk).clone();
         let copy = device.copied(disk);
+        self.copied = true;
         self.devices.push(copy);
         let wait = self.random.around(self.plan.act_ms);
         self.after(wait, Event::Start(self.devices.len() - 1));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use blazedb_relay::message::Mark;
 use blazedb_relay::relay::Framing;
 use bytes::{Bytes, BytesMut};
 
@@ -133,6 +134,8 @@ pub struct Link {
     pub flushing: bool,
     /// Most bytes that the transport takes before the client reads.
     pub capacity: usize,
+    /// What welcome told.
+    pub mark: Option<Mark>,
     /// The client has it open.
     pub at_client: bool,
     /// The relay has it open.

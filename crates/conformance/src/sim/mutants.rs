@@ -13,9 +13,6 @@ pub enum Fault {
     EpochNotMinted,
     /// The store says that an append is durable before it is (RLY-4).
     AckBeforeDurable,
-    /// The store appends in spite of a mark that is not the durable one (RLY-6), and the relay goes on
-    /// behind an append that failed.
-    HoleInTheLog,
     /// The disk of a device loses its last transaction when the process dies (SES-17).
     CommitNotDurable,
 }
@@ -27,7 +24,7 @@ impl Fault {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let in_crate = Mutant::ALL.iter().copied().map(Self::Crate);
-        let here = [Self::EpochNotMinted, Self::AckBeforeDurable, Self::HoleInTheLog, Self::CommitNotDurable];
+        let here = [Self::EpochNotMinted, Self::AckBeforeDurable, Self::CommitNotDurable];
         in_crate.chain(here).collect()
     }
 
@@ -36,7 +33,7 @@ impl Fault {
     pub fn name(self) -> String {
         match self {
             Self::Crate(mutant) => format!("{mutant:?}"),
-            other => format!("{other:?}"),
+            Self::EpochNotMinted | Self::AckBeforeDurable | Self::CommitNotDurable => format!("{self:?}"),
         }
     }
 
@@ -45,18 +42,14 @@ impl Fault {
             Self::Crate(_) => 0,
             Self::EpochNotMinted => 1,
             Self::AckBeforeDurable => 2,
-            Self::HoleInTheLog => 3,
-            Self::CommitNotDurable => 4,
+            Self::CommitNotDurable => 3,
         }
     }
 
     /// Switches it on for the whole process, or all of them off.
     pub fn switch(on: Option<Self>) {
-        Mutant::switch(match on {
-            Some(Self::Crate(mutant)) => Some(mutant),
-            Some(Self::HoleInTheLog) => Some(Mutant::AppendAfterFailure),
-            _ => None,
-        });
+        let in_crate = if let Some(Self::Crate(mutant)) = on { Some(mutant) } else { None };
+        Mutant::switch(in_crate);
         ON.store(on.map_or(0, Self::number), Ordering::Relaxed);
     }
 

@@ -187,6 +187,10 @@ pub struct Plan {
     pub act_ms: u64,
     /// Mean time between backups of the relay.
     pub backup_ms: u64,
+    /// In 1,000, how many commits of a client are its process's last.
+    pub fragile: u64,
+    /// Devices that begin as copies of the first one.
+    pub twins: usize,
     /// Milliseconds that the store takes at most.
     pub store_ms: u64,
     /// Milliseconds on the way at most.
@@ -231,7 +235,9 @@ impl Plan {
             fault_ms: act_ms * random.within(1..=8),
             act_ms,
             backup_ms: act_ms * random.within(4..=12),
-            store_ms: *random.pick(&[0, 3, 20, 200]),
+            fragile: *random.pick(&[0, 0, 10, 40]),
+            twins: if random.chance(200) { random.below(2) + 1 } else { 0 },
+            store_ms: *random.pick(&[0, 3, 20, 200, 3_000]),
             latency_ms: *random.pick(&[0, 5, 50, 800]),
             faults,
             acts: acts.collect(),

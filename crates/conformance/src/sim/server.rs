@@ -219,6 +219,9 @@ impl World {
             self.trace.count("updates that only move", witness.moves - before.3);
             if !was_active && witness.is_active() {
                 self.trace.count("welcomes", 1);
+                if let Some(link) = self.links.get_mut(&conn) {
+                    link.mark = witness.welcomed();
+                }
                 if self.first.is_some() && self.links.get(&conn).map(|link| link.device) == self.first {
                     self.first = None;
                 }
@@ -384,7 +387,7 @@ impl World {
             Ok(first_seq) => {
                 let machine = &mut self.machine;
                 let new = machine.log.ops_after(first_seq - 1);
-                machine.committed.extend(new.map(|op| write_of(&op)));
+                machine.committed.extend(new.map(|op| (write_of(&op), Bytes::copy_from_slice(op.raw()))));
                 self.trace.count("appends", 1);
                 self.trace.count("blocks", nodes.iter().map(|part| part.blocks.len() as u64).sum());
                 self.trace.count("appends of several nodes", u64::from(nodes.len() > 1));

@@ -11,7 +11,6 @@ use blazedb_relay::relay::{Claim, Epoch, NodeAppend, Principal, StoredBlock};
 use blazedb_relay::wire::{NodeId, NodeKey, Position, Timestamp};
 use bytes::Bytes;
 
-use super::mutants::Fault;
 use super::random::Random;
 use crate::merge::Model;
 
@@ -109,7 +108,7 @@ impl Log {
 
     fn append_node(&mut self, part: &NodeAppend) -> Result<(), String> {
         let durable = self.mark(part.node);
-        if durable != part.builds_on && !Fault::HoleInTheLog.is_on() {
+        if durable != part.builds_on {
             return Err(format!("RLY-6: builds on {:?}, durable is {durable:?}", part.builds_on));
         }
         let mut next = part.builds_on.node_seq().get() + 1;
@@ -142,7 +141,7 @@ impl Log {
             });
         }
         let (mark, durable) = (part.mark.node_seq().get(), durable.node_seq().get());
-        if mark + 1 < next || mark <= durable && !Fault::HoleInTheLog.is_on() {
+        if mark + 1 < next || mark <= durable {
             return Err(format!("RLY-32: mark {mark} after block up to {}, was {durable}", next - 1));
         }
         if check.is_some_and(|(number, check)| number == mark && check != part.mark.check()) {

@@ -8,7 +8,7 @@ use blazedb_relay::block::BlockRef;
 use blazedb_relay::codec::{Context, Packet};
 use blazedb_relay::frame::{Phase, peek};
 use blazedb_relay::message::{
-    Collections, LogBlocks, Message, PullResponse, Push, PushAck, PushEntry, Scope, Update, Welcome,
+    Collections, LogBlocks, Mark, Message, PullResponse, Push, PushAck, PushEntry, Scope, Update, Welcome,
 };
 use blazedb_relay::op::OpRef;
 use blazedb_relay::registry::{Capabilities, ErrorCode, LimitId};
@@ -58,6 +58,7 @@ pub struct Witness {
     capabilities: Capabilities,
     /// The mark of welcome, once that was sent.
     mark: Option<u64>,
+    welcomed: Option<Mark>,
     pushes: VecDeque<(u32, Vec<Pushed>)>,
     subscriptions: BTreeMap<u32, Subscription>,
     /// Subscriptions that wait for their first update, by request.
@@ -101,6 +102,12 @@ impl Witness {
                 .map_err(|wrong| format!("subscription {number}: {wrong}"))?;
         }
         Ok(())
+    }
+
+    /// Mark and check that welcome told.
+    #[must_use]
+    pub const fn welcomed(&self) -> Option<Mark> {
+        self.welcomed
     }
 
     /// True between welcome and the end.
@@ -256,6 +263,7 @@ impl Witness {
         same("RLY-10: epoch", welcome.epochs.iter().next().map(|first| (first.epoch().get(), first.begins())), current)?;
         self.capabilities = welcome.capabilities.iter().fold(Capabilities::NONE, Capabilities::with);
         self.mark = Some(welcome.mark.node_seq().get());
+        self.welcomed = Some(welcome.mark);
         // What came early is looked at now.
         self.received(&[]);
         Ok(())

@@ -87,7 +87,7 @@ pub(super) struct Machine {
     pub(super) unknown_append: bool,
     pub(super) fail_read: bool,
     /// Every write that was ever durable, in any history.
-    pub(super) committed: BTreeSet<(Timestamp, Vec<u8>)>,
+    pub(super) committed: BTreeMap<(Timestamp, Vec<u8>), bytes::Bytes>,
 }
 
 impl Machine {
@@ -124,6 +124,8 @@ pub struct World {
     pub(super) reduced: BTreeSet<usize>,
     /// After a snapshot: the device that has to connect first.
     pub(super) first: Option<usize>,
+    /// A phone was copied or restored: two writes may have one timestamp.
+    pub(super) copied: bool,
     pub(super) give_up_at: u64,
     pub(super) held: super::check::Held,
 }
@@ -154,6 +156,7 @@ impl World {
             dismissed: BTreeSet::new(),
             reduced: BTreeSet::new(),
             first: None,
+            copied: false,
             give_up_at: u64::MAX,
             held: super::check::Held::default(),
             plan,
@@ -161,7 +164,13 @@ impl World {
         };
         world.at(0, Event::RelayStart);
         for index in 0..world.plan.devices {
-            let device = Device::new(index, &world.plan, &mut world.random);
+            let mut device = Device::new(index, &world.plan, &mut world.random);
+            if (1..=world.plan.twins).contains(&index) {
+                device.disk = world.devices[0].disk.clone();
+                device.principal = world.devices[0].principal;
+                device.reads.clone_from(&world.devices[0].reads);
+                world.copied = true;
+            }
             world.devices.push(device);
             let start = world.random.around(world.plan.act_ms);
             world.at(start, Event::Start(index));
