@@ -190,7 +190,7 @@ impl Replica {
         let (first, last) = self.outbox.transaction_of(number);
         let mut local = Local::begin(self);
         for number in first..=last {
-            local.unqueue(number);
+            local.discard(number);
         }
         if Mutant::NumbersReused.is_on() {
             local.replica.node.given = LastNodeSeq::new(first - 1).unwrap_or(LastNodeSeq::NONE);

@@ -103,6 +103,7 @@ impl Subscription {
         if page.bytes > 0 {
             self.count(new.seq(), page.bytes);
         } else {
+            //= SES-88
             self.moved_at = io.ms();
         }
     }
@@ -194,6 +195,7 @@ impl Active<'_> {
         if subscriptions.used.contains(number) {
             return close(ErrorCode::DUPLICATE_SUBSCRIPTION, "a subscription's number is used once");
         }
+        //= RLY-60
         if !subscriptions.used.add(number) {
             return close(ErrorCode::RATE_LIMITED, "count the numbers of subscriptions up");
         }
