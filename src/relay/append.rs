@@ -103,8 +103,10 @@ impl Database {
         &mut writer.pending[index]
     }
 
-    /// Begins the next write if none is under way. What is pending by now is one append.
+    /// Begins the next write if none is under way. What is pending by now is one append. It waits for
+    /// nothing that is read.
     //= RLY-7
+    //= RLY-52
     pub(super) fn write(&mut self, io: &mut Io) {
         if self.writer.under_way.is_some() {
             return;

@@ -200,6 +200,7 @@ impl Visit for Judge<'_> {
         if whole {
             self.blocks.push(Judged::default());
         }
+        //= RLY-29 exception: this relay has no quotas
         //= RLY-30
         let refusal = if head.timestamp.counter() > self.greatest_counter {
             Some(ErrorCode::CLOCK_TOO_FAR_AHEAD)
