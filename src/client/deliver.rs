@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, CollectionSet, Identity, Queued, Reader, Records, Replica};
 use crate::message::LogBlocks;
 use crate::mutant::Mutant;

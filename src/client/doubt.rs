@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use uuid::Uuid;
 
-use super::replica::Local;
+use super::local::Local;
 use super::write::queue_restored;
 use super::{Change, Replica};
 use crate::limits::MAX_OP;

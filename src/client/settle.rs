@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, Identity, Queued, Replica};
 use crate::message::{Mark, RestoreMode};
 use crate::mutant::Mutant;

@@ -6,7 +6,7 @@ use core::fmt;
 
 use uuid::Uuid;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, Identity, OpRow, Queued, Replica};
 use crate::error::BuildError;
 use crate::limits::{MAX_BLOCK, MAX_BLOCK_OPS, MAX_COUNTER};

@@ -308,7 +308,7 @@ impl Session {
                 let clock_set_back = outcome.clock_set_back;
                 self.tell(outcome, Some(code));
                 if clock_set_back {
-                    return self.end_for_new_node(Some(NewNode::ClockSetBack));
+                    self.end_for_new_node(Some(NewNode::ClockSetBack));
                 }
             }
             //= SES-51

@@ -287,7 +287,8 @@ impl World {
         running.session = Some(session);
         running.armed = None;
         self.trace.count("connections", 1);
-        if self.relay.is_none() || self.first.is_some_and(|first| first != index) {
+        let is_down = self.relay.as_ref().is_none_or(|relay| relay.stopping && self.random.chance(900));
+        if is_down || self.first.is_some_and(|first| first != index) {
             self.feed_device(index, Input::Closed);
             return;
         }

@@ -274,7 +274,7 @@ fn relay_config(random: &mut Random) -> Config {
         tail_bytes: *random.pick(&[0, 0, 500, 4 << 20]),
         read_bytes: *random.pick(&[1, 400, 1 << 20]),
         later_ms: *random.pick(&[10, 1_000, 5_000]),
-        reconnect_after_ms: *random.pick(&[0, 1_000]),
+        reconnect_after_ms: *random.pick(&[100, 1_000]),
         jitter_ms: *random.pick(&[0, 5_000, 30_000]),
         database_idle_ms: *random.pick(&[500, 600_000]),
         grease_seed: if random.chance(500) { Some(random.next()) } else { None },

@@ -27,7 +27,7 @@ pub(super) struct Serving {
     /// The database that it has open.
     database: Option<DatabaseId>,
     /// It goes down when its connections have ended.
-    stopping: bool,
+    pub(super) stopping: bool,
     /// Timers that fired at this very moment.
     fired: (u64, u64),
 }
