@@ -47,7 +47,7 @@ impl World {
             | Act::Sealed
             | Act::Large
             | Act::Forbidden => {
-                let burst = if self.random.chance(100) { self.random.within(2..=30) } else { 1 };
+                let burst = if self.random.chance(60) { self.random.within(2..=30) } else { 1 };
                 for _ in 0..burst {
                     let Some(write) = self.choose_write(index, act) else { return };
                     if !self.write(index, &[write]) {
@@ -252,7 +252,9 @@ impl World {
                 Write::update(collection, record, fields)
             }
             Act::Large => {
-                let text = "large ".repeat(random.below(4_000));
+                // Now and then as much as makes a reader's transport full.
+                let words = if random.chance(30) { 20_000 } else { random.below(1_000) };
+                let text: String = (0..words).map(|_| format!("{:x}", random.next())).collect();
                 Write::update(collection, record, Fields::new(vec![(name, text.as_str().into())]).ok()?)
             }
             Act::Insert => Write::insert(collection, record, some_fields(random)?),

@@ -306,7 +306,7 @@ impl World {
             device: index,
             framing,
             cutting,
-            latency: self.random.within(0..=self.plan.latency_ms),
+            latency: self.random.within(0..=cutting.most_latency().min(self.plan.latency_ms)),
             up: Pipe::default(),
             down: Pipe::default(),
             waiting: Pipe::default(),
@@ -405,6 +405,8 @@ impl World {
         }
         for change in &changes {
             if let Change::Queued(queued) = change {
+                self.trace.count("uncertain", u64::from(queued.uncertain));
+                self.trace.count("in doubt, sent again", u64::from(queued.restored));
                 self.trace.bytes(3, queued.op.bytes());
             }
         }
@@ -581,6 +583,8 @@ impl World {
             ErrorCode::IDLE_TIMEOUT | ErrorCode::HANDSHAKE_TIMEOUT => self.trace.count("timeouts", 1),
             ErrorCode::TOKEN_EXPIRED => self.trace.count("expired credentials", 1),
             ErrorCode::UPGRADE_NEEDED => self.trace.count("closed for an upgrade", 1),
+            // A new node that never connected was copied, too.
+            ErrorCode::NOT_YOUR_NODE => self.trace.count("not your node, twice", 1),
             code => self.wrong(|| format!("device {index}: the connection ended with {code:?}: {end:?}")),
         }
     }

@@ -151,8 +151,13 @@ impl World {
         let device = &self.devices[index];
         let old = if self.random.chance(300) { device.backups.last() } else { None };
         let disk = old.unwrap_or(&device.disk).clone();
-        let copy = device.copied(disk);
+        let mut copy = device.copied(disk);
         self.copied = true;
+        // Somebody else may sign in on the copy.
+        if self.random.chance(200) {
+            copy.principal = self.random.below(3);
+            copy.reads = super::device::readable(copy.principal, false, &mut self.random);
+        }
         self.devices.push(copy);
         let wait = self.random.around(self.plan.act_ms);
         self.after(wait, Event::Start(self.devices.len() - 1));

@@ -19,6 +19,18 @@ pub enum Cutting {
     Crumbs,
 }
 
+impl Cutting {
+    /// Most milliseconds that a piece may take, so that a large frame arrives in some minutes.
+    #[must_use]
+    pub const fn most_latency(self) -> u64 {
+        match self {
+            Self::Whole => u64::MAX,
+            Self::Pieces(_) => 20,
+            Self::Crumbs => 1,
+        }
+    }
+}
+
 /// One direction of a link.
 #[derive(Debug, Default)]
 pub struct Pipe {

@@ -294,7 +294,11 @@ impl World {
         if process != self.relay_process {
             return;
         }
-        if let Some(Job::Done { input, head, .. }) = self.jobs.remove(&id) {
+        if let Some(Job::Done { mut input, head, .. }) = self.jobs.remove(&id) {
+            // Who changes rights does not forget those who are on their way in.
+            if let Input::Authorized { principal, rights, .. } = &mut input {
+                *rights = self.rights_of(principal.as_str().parse().unwrap_or(0));
+            }
             // Of what is durable the relay knows what it was told.
             if matches!(input, Input::Appended { .. } | Input::DatabaseOpened { .. }) {
                 self.machine.told = head;
