@@ -2,8 +2,8 @@
 //! share.
 //!
 //! [`meaning`] turns bytes into the JSON of test-vectors/README.md and back, through the production codec.
-//! [`reference`] does the first half a second time, written from SPEC.md alone. [`merge`] has a model of the merge. [`vectors`] reads the
-//! vectors, [`spec`] the requirements and tables of SPEC.md.
+//! [`mod@reference`] does the first half a second time, written from SPEC.md alone. [`merge`] has a model
+//! of the merge. [`vectors`] reads the vectors, [`spec`] the requirements and tables of SPEC.md.
 
 pub mod fuzz;
 pub mod generate;

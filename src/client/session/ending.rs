@@ -14,16 +14,15 @@ impl Session {
     /// Closes with an error: the relay broke a rule, or is not heard of any more.
     pub(super) fn fault(&mut self, now: u64, code: ErrorCode) {
         //= SES-94
-        if !self.goodbye_sent {
-            let error = Error {
+        if let (false, Ok(text)) = (self.goodbye_sent, ErrorText::new("")) {
+            let scope = Scope::Connection;
+            self.say(Message::Error(Error {
                 code,
-                scope: Scope::Connection,
+                scope,
                 retry_after: 0,
-                text: ErrorText::new("").unwrap_or_else(|_| unreachable!()),
+                text,
                 extensions: Extensions::EMPTY,
-            };
-            // An error without text can always be built.
-            drop(self.send(Message::Error(error), 0));
+            }));
         }
         self.output(Output::Close(Some(code)));
         self.fail(now, End::Fault(code), 0);
@@ -125,8 +124,7 @@ impl Session {
             jitter: 0,
             extensions: Extensions::EMPTY,
         };
-        // A goodbye can always be built.
-        drop(self.send(Message::Goodbye(goodbye), 0));
+        self.say(Message::Goodbye(goodbye));
         self.goodbye_sent = true;
     }
 

@@ -133,15 +133,14 @@ impl Session {
         if self.over {
             return None;
         }
-        let deadlines = [
-            self.timers.next(self.state),
-            // Who is about to end pushes no more.
-            self.pushes.deadline().filter(|_| !self.closing),
-            self.subscriptions.deadline(),
-            self.restoring.deadline(),
-        ];
-        let active = self.state == State::Active;
-        deadlines.into_iter().take(if active { 4 } else { 1 }).flatten().min()
+        let state = self.timers.next(self.state);
+        if self.state != State::Active {
+            return state;
+        }
+        // Who is about to end pushes no more.
+        let pushing = self.pushes.deadline().filter(|_| !self.closing);
+        let own = [pushing, self.subscriptions.deadline(), self.restoring.deadline()];
+        own.into_iter().chain([state]).flatten().min()
     }
 
     /// Where the connection stands.
@@ -303,6 +302,12 @@ impl Session {
         if !changes.is_empty() {
             self.output(Output::Commit(changes));
         }
+    }
+
+    /// Sends a message that is neither request nor reply and holds nothing of the application's: it can
+    /// always be built.
+    fn say(&mut self, message: Message<'_>) {
+        drop(self.send(message, 0));
     }
 
     /// Sends a message that is neither request nor reply, or a request.
