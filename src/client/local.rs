@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{Change, CollectionSet, Identity, Node, Queued, Records, Rejected, RejectedKey, Replica, Seen};
 use crate::merge::{self, Entry, Heard, Observe};
 use crate::message::{LastNodeSeq, Mark};
+use crate::mutant::Mutant;
 use crate::op::OpRef;
 use crate::registry::ErrorCode;
 use crate::wire::Position;
@@ -213,6 +214,9 @@ impl<'r> Local<'r> {
     //= SES-34
     pub(super) fn doubt_above(&mut self, agreed: Position) {
         self.make(Change::DoubtAbove(agreed.seq()));
+        if Mutant::DoubtNotDurable.is_on() {
+            self.changes.pop();
+        }
         let positions = self.replica.positions.iter();
         let beyond = positions.filter(|(_, position)| position.seq() > agreed.seq());
         let beyond: Vec<_> = beyond.map(|(collections, _)| collections.clone()).collect();
@@ -220,7 +224,9 @@ impl<'r> Local<'r> {
             self.set_position(&collections, agreed);
         }
         let mut seen = self.replica.seen.clone();
-        seen.cut(agreed);
+        if !Mutant::SeenNotCut.is_on() {
+            seen.cut(agreed);
+        }
         self.make(Change::Seen(seen));
     }
 }

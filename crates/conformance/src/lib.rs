@@ -10,5 +10,7 @@ pub mod generate;
 pub mod meaning;
 pub mod merge;
 pub mod reference;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod spec;
 pub mod vectors;

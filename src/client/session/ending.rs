@@ -37,14 +37,19 @@ impl Session {
             //= SES-27
             ErrorCode::REPLACED => Some(NewNode::Replaced),
             //= SES-15
-            ErrorCode::NOT_YOUR_NODE if !replica.node().untried => Some(NewNode::NotYourNode),
+            ErrorCode::NOT_YOUR_NODE => Some(NewNode::NotYourNode),
             _ => None,
         };
         if let Some(why) = new_node {
+            let was_untried = replica.node().untried;
             let changes = replica.become_new_node(self.spare);
             self.commit(changes);
             self.output(Output::Close(Some(code)));
             self.event(Event::NewNode(why));
+            if why == NewNode::NotYourNode && was_untried {
+                // One new node after another is refused: not as fast as that.
+                return self.fail(now, end, retry_after);
+            }
             return self.end(End::NewNode, Reconnect::After(0));
         }
         if code == ErrorCode::UPGRADE_NEEDED {

@@ -137,7 +137,9 @@ impl Session {
         if self.state != State::Active {
             return state;
         }
-        let own = [self.pushes.deadline(), self.subscriptions.deadline(), self.restoring.deadline()];
+        // Who is about to end pushes no more.
+        let pushing = self.pushes.deadline().filter(|_| !self.closing);
+        let own = [pushing, self.subscriptions.deadline(), self.restoring.deadline()];
         own.into_iter().chain([state]).flatten().min()
     }
 
@@ -222,6 +224,8 @@ impl Session {
             return self.fault(now, ErrorCode::UNEXPECTED_MESSAGE);
         }
         match packet.message() {
+            //= SES-106
+            Message::Welcome(_) if self.state == State::Draining => {}
             Message::Welcome(welcome) => self.welcome(replica, now, welcome),
             Message::PushAck(ack) => self.push_ack(replica, now, id, ack),
             Message::Update(update) => self.update(replica, now, update),
