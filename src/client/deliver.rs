@@ -93,6 +93,7 @@ impl Replica {
             }
         }
         //= SES-28
+        //= SES-54
         local.hear(last);
         local.acknowledge(block.last, block.check);
         // The view had all of it before.

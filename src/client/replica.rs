@@ -73,21 +73,14 @@ impl Replica {
     /// # Errors
     /// There is no row for the node.
     pub fn load(changes: impl IntoIterator<Item = Change>) -> Result<Self, NoNode> {
-        let mut node = None;
-        let mut this: Option<Self> = None;
-        let mut early = Vec::new();
+        let changes: Vec<_> = changes.into_iter().collect();
+        let node = changes
+            .iter()
+            .find_map(|change| if let Change::Node(node) = change { Some(*node) } else { None });
+        let mut this = Self::empty(node.ok_or(NoNode)?);
         for change in changes {
-            match (&mut this, change) {
-                (None, Change::Node(row)) => {
-                    let this = this.insert(Self::empty(row));
-                    early.drain(..).for_each(|change| this.redo(change));
-                    node = Some(row);
-                }
-                (None, change) => early.push(change),
-                (Some(this), change) => this.redo(change),
-            }
+            this.redo(change);
         }
-        let (Some(mut this), Some(_)) = (this, node) else { return Err(NoNode) };
         this.state.raise_counter(this.node.merged);
         this.refresh_all();
         Ok(this)

@@ -46,6 +46,7 @@ impl Replica {
             local.become_new_node(spare);
         } else {
             //= SES-20
+            //= SES-21
             let mark = terms.mark.node_seq().get();
             let taken: Vec<_> = local.replica.outbox.range(0, mark).map(|(number, _)| number).collect();
             for number in taken {

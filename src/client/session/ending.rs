@@ -75,6 +75,7 @@ impl Session {
             self.enter(Trigger::Goodbye);
             self.timers.drain(now);
         }
+        //= SES-12
         self.output(Output::Close(None));
         if self.closing {
             return self.end(End::Ordered, Reconnect::OnOrder);
@@ -173,6 +174,7 @@ impl Session {
         self.over = true;
         self.fail_requests();
         self.event(Event::Ended(end));
-        self.output(Output::Reconnect(reconnect));
+        // Who wanted to end it decides when to come back.
+        self.output(Output::Reconnect(if self.closing { Reconnect::OnOrder } else { reconnect }));
     }
 }

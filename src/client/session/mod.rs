@@ -272,6 +272,9 @@ impl Session {
         if self.state != State::Active {
             return;
         }
+        if self.drop_what_is_forbidden(replica) {
+            return;
+        }
         self.send_uncertain_again(replica);
         self.restore(replica, now);
         self.send_requests(replica);

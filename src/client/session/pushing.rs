@@ -120,7 +120,7 @@ impl Session {
     /// Sends what is to be sent and may be sent now.
     pub(super) fn push(&mut self, replica: &Replica, now: u64) {
         self.pushes.rate_at = None;
-        self.pushes.blocked = false;
+        self.pushes.blocked = self.closing;
         if self.closing || !self.may_push_again(replica, now) {
             return;
         }
@@ -238,6 +238,7 @@ impl Session {
         Ok(Built { block, bytes: bytes.to_vec(), ids_check: ids.check(), timestamps })
     }
 
+    //= SES-105
     fn lacks_crdt(&self, queued: &Queued) -> Option<Timestamp> {
         if self.agreed.capabilities.has(Capability::CRDT) {
             return None;
@@ -298,7 +299,7 @@ impl Session {
                 let named = push.block.first + u64::from(index);
                 let outcome = replica.refuse(push.block, named, code, self.spare);
                 if let Some((_, last)) = outcome.requeued {
-                    self.pushes.halves.push(Half { last, most: count.div_ceil(2) });
+                    self.pushes.halves.push(Half { last, most: (count / 2).max(1) });
                 }
                 if outcome.restored_refused.is_some() {
                     self.restoring.refused(code);
@@ -318,7 +319,6 @@ impl Session {
                 self.pushes.later_until = Some(self.pushes.later_until.map_or(until, |at| at.max(until)));
             }
         }
-        self.drop_what_is_forbidden(replica);
     }
 
     /// Commits what an answer or a delivery has done, and tells the application.
