@@ -2,7 +2,7 @@
 //! share.
 //!
 //! [`meaning`] turns bytes into the JSON of test-vectors/README.md and back, through the production codec.
-//! [`reference`] does the first half a second time, written from SPEC.md alone. [`merge`] has a model of the merge. [`vectors`] reads the
+//! [`reference`] does the first half a second time, written from SPEC.md alone. [`merge`] has a model of the merge, [`session`] drives both ends of a connection. [`vectors`] reads the
 //! vectors, [`spec`] the requirements and tables of SPEC.md.
 
 pub mod fuzz;
@@ -10,5 +10,6 @@ pub mod generate;
 pub mod meaning;
 pub mod merge;
 pub mod reference;
+pub mod session;
 pub mod spec;
 pub mod vectors;
