@@ -3,7 +3,13 @@
 //!
 //! `cargo bench --bench relay`. The store answers at once and the transports take everything, so all that is
 //! measured is the relay itself. The number of rounds may be given: `cargo bench --bench relay -- 20`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may stop and talk")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a benchmark may stop and talk"
+)]
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::num::NonZeroU64;

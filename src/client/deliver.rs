@@ -109,10 +109,13 @@ impl Replica {
         local.acknowledge(block.last, block.check);
         let (first, last) = local.replica.outbox.transaction_of(named);
         let mut refused_counter = 0;
-        for number in first..=last {
-            let Some(queued) = local.unqueue(number) else { continue };
+        for number in first..=last.min(block.last) {
+            let restored = local.replica.outbox.get(number).is_some_and(|queued| queued.restored);
+            // What was in doubt is in the durable state, and stays in doubt.
+            let taken = if restored { local.unqueue(number) } else { local.discard(number) };
+            let Some(queued) = taken else { continue };
             let timestamp = queued.op.op().head.timestamp;
-            if queued.restored {
+            if restored {
                 //= SES-64
                 //= SES-65
                 outcome.restored_refused = Some(timestamp);

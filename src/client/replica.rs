@@ -280,6 +280,8 @@ pub(super) struct Local<'r> {
     pub(super) replica: &'r mut Replica,
     before: Node,
     changes: Vec<Change>,
+    /// Records of which an operation has left the outbox for the durable state: the view stays as it is.
+    left: Records,
     /// Records of which the view has to be made anew.
     stale: Records,
     /// Records that may look different now.
@@ -289,12 +291,18 @@ pub(super) struct Local<'r> {
 impl<'r> Local<'r> {
     pub(super) fn begin(replica: &'r mut Replica) -> Self {
         let before = replica.node;
-        Self { replica, before, changes: Vec::new(), stale: Records::default(), changed: Records::default() }
+        let (left, stale, changed) = Default::default();
+        Self { replica, before, changes: Vec::new(), left, stale, changed }
     }
 
     /// Ends it: the changes for the store, and the records that may look different now.
     pub(super) fn commit(mut self) -> (Vec<Change>, Records) {
         let replica = &mut *self.replica;
+        for (collection, record) in self.left.iter() {
+            if replica.outbox.of_record(collection, record).next().is_none() {
+                replica.view.forget_record(collection, record);
+            }
+        }
         for (collection, record) in self.stale.iter() {
             replica.refresh(collection, record);
         }
@@ -339,13 +347,22 @@ impl<'r> Local<'r> {
         self.make(Change::Queued(queued));
     }
 
-    /// Takes an operation from the outbox. What it wrote stays in the view only if it is in the durable
-    /// state.
+    /// Takes an operation from the outbox whose writes are in the durable state, or will be when this
+    /// transaction ends.
     pub(super) fn unqueue(&mut self, number: u64) -> Option<Queued> {
         let queued = self.replica.outbox.get(number)?.clone();
         let head = queued.op.op().head;
-        self.stale.insert(head.collection, head.record);
+        self.left.insert(head.collection, head.record);
         self.make(Change::Unqueued(number));
+        Some(queued)
+    }
+
+    /// Takes an operation from the outbox, and so from the view.
+    pub(super) fn discard(&mut self, number: u64) -> Option<Queued> {
+        let queued = self.unqueue(number)?;
+        let head = queued.op.op().head;
+        self.stale.insert(head.collection, head.record);
+        self.changed.insert(head.collection, head.record);
         Some(queued)
     }
 
@@ -377,14 +394,12 @@ impl<'r> Local<'r> {
         if change == merge::Change::Entry {
             self.changed.insert(collection, record);
             if self.replica.outbox.of_record(collection, record).next().is_some() {
-                self.stale.insert(collection, record);
+                self.replica.view.apply(op, Heard::IN_DOUBT, &mut ());
             }
         }
     }
 
     pub(super) fn reject(&mut self, queued: &Queued, code: ErrorCode) {
-        let head = queued.op.op().head;
-        self.changed.insert(head.collection, head.record);
         self.make(Change::Rejected(Rejected { op: queued.op.clone(), code }));
     }
 

@@ -189,7 +189,7 @@ impl Replica {
         let (first, last) = self.outbox.transaction_of(number);
         let mut local = Local::begin(self);
         for number in first..=last {
-            local.unqueue(number);
+            local.discard(number);
         }
         local.become_new_node(spare);
         local.commit().0

@@ -96,7 +96,8 @@ impl Database {
         &mut writer.pending[index]
     }
 
-    /// Begins the next write if none is under way.
+    /// Begins the next write if none is under way. What is pending by now is one append.
+    //= RLY-7
     pub(super) fn write(&mut self, io: &mut Io) {
         if self.writer.under_way.is_some() {
             return;
@@ -150,6 +151,8 @@ impl Database {
 }
 
 impl Group {
+    /// Mark and blocks together, so that they are one transaction.
+    //= RLY-5
     fn to_append(&self) -> NodeAppend {
         let block = |block: &LogBlock| AppendBlock {
             first_node_seq: block.header.first_node_seq,
@@ -174,8 +177,8 @@ impl Relay {
         let Some(database) = self.databases.get_mut(&id) else { return };
         let groups = match database.writer.under_way.take() {
             Some(Write::Append(groups)) if first_seq == database.history.head() + 1 => groups,
-            other => {
-                debug_assert!(other.is_none(), "an append begins behind the head");
+            _ => {
+                debug_assert!(false, "an append begins behind the head");
                 self.log_lost(id);
                 return;
             }

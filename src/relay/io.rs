@@ -121,6 +121,11 @@ impl Io {
         self.outputs.pop_front()
     }
 
+    /// True if nothing is to be done, waited for or answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outputs.is_empty() && self.asked.is_empty() && self.deadlines.is_empty()
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.outputs.is_empty()
     }

@@ -143,6 +143,19 @@ impl Relay {
         self.connections.len()
     }
 
+    /// True if it knows nothing any more: no connection, no open database, no question without an answer,
+    /// no timer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.connections.is_empty()
+            && self.databases.is_empty()
+            && self.unopened.is_empty()
+            && self.names.is_empty()
+            && self.principals.is_empty()
+            && self.opening == 0
+            && self.io.is_idle()
+    }
+
     fn opened(&mut self, conn: ConnId, framing: Framing) {
         if self.connections.contains_key(&conn) {
             debug_assert!(false, "{conn:?} is open already");

@@ -73,6 +73,7 @@ impl Relay {
                 self.database_ids += 1;
                 self.names.insert(name.clone(), id);
                 self.unopened.insert(id, Unopened { name: name.clone(), waiting: Vec::from([conn]) });
+                //= RLY-10
                 self.io.ask(Asked::Open(id), |ticket| Output::OpenDatabase { ticket, database: id, name });
             }
         }
@@ -111,6 +112,7 @@ impl Relay {
                 ErrorCode::UNKNOWN_DATABASE | ErrorCode::FORBIDDEN | ErrorCode::OVERLOADED => {
                     self.close(conn, Fault::new(code, ""));
                 }
+                //= RLY-59
                 _ => self.leave(conn, GoodbyeReason::RESTARTING),
             }
         }
@@ -157,6 +159,7 @@ impl Relay {
             }
             entry.loading = true;
             let (principal, key) = (principal.clone(), *key);
+            //= RLY-13
             return self.io.ask(Asked::Node(id, node, conn), |ticket| Output::LoadNode {
                 ticket,
                 database: id,

@@ -99,7 +99,16 @@ impl Subscription {
         if page.bytes > 0 {
             self.count(new.seq(), page.bytes);
         } else {
+            //= SES-88
             self.moved_at = io.ms();
+        }
+    }
+
+    /// Sends an update that only moves the position, if it is time for it.
+    fn move_on(&mut self, link: &mut Link, io: &mut Io, history: &History) {
+        if self.moves_at() <= io.ms() {
+            let page = Page { end: self.at, ..Page::default() };
+            self.send(link, io, history, page);
         }
     }
 
@@ -182,6 +191,7 @@ impl Active<'_> {
         if subscriptions.used.contains(number) {
             return close(ErrorCode::DUPLICATE_SUBSCRIPTION, "a subscription's number is used once");
         }
+        //= RLY-60
         if !subscriptions.used.add(number) {
             return close(ErrorCode::RATE_LIMITED, "count the numbers of subscriptions up");
         }
@@ -255,6 +265,8 @@ impl Active<'_> {
             &mut **session;
         let Some(subscription) = subscriptions.get_mut(number) else { return Ok(()) };
         if subscription.wait == Wait::Read && read.is_none() {
+            // A read may take long: what was passed over before is told in time.
+            subscription.move_on(link, io, &database.history);
             return Ok(());
         }
         let lens = Lens {
@@ -301,10 +313,7 @@ impl Active<'_> {
             let page = Page { end: subscription.at, ..Page::default() };
             subscription.send(link, io, history, page);
         }
-        if subscription.moves_at() <= io.ms() {
-            let page = Page { end: subscription.at, ..Page::default() };
-            subscription.send(link, io, history, page);
-        }
+        subscription.move_on(link, io, history);
         link.arm(io, subscription.moves_at());
 
         let place = (link.conn, number);

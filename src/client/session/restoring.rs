@@ -106,7 +106,9 @@ impl Session {
                 self.subscriptions.have_reached_for(collection, self.agreed.head)
             });
             if is_settled {
-                settled.extend(number..=last);
+                // An honest mark does not cut through a transaction. What lies behind another one keeps its
+                // number, since it is pushed under that.
+                settled.extend(number..=last.min(taken));
             }
             from = last + 1;
         }

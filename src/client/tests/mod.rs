@@ -6,6 +6,7 @@
 mod doubt;
 mod ending;
 mod history;
+mod hostile;
 mod opening;
 mod pushing;
 mod reading;

@@ -1,6 +1,8 @@
 //! Clients that do anything at any time, with a store that answers in any order and fails: what every
 //! reader and writer is told must fit together.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "these clients look at some messages only")]
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -198,8 +200,18 @@ impl Run {
         self.send(conn, bytes);
     }
 
-    fn send(&mut self, conn: u64, bytes: Vec<u8>) {
+    fn send(&mut self, conn: u64, mut bytes: Vec<u8>) {
+        let damaged = self.random.chance(1);
+        if damaged {
+            let at = usize::try_from(self.random.below(bytes.len() as u64)).unwrap();
+            bytes[at] ^= 1 << self.random.below(8);
+        }
         self.give(Input::Received { conn: ConnId(conn), bytes: bytes.into() });
+        // Either it was closed, or it waits for the rest of a frame.
+        if damaged && self.clients.remove(&conn).is_some() {
+            self.world.unsent.remove(&ConnId(conn));
+            self.give(Input::Closed { conn: ConnId(conn) });
+        }
     }
 
     fn give(&mut self, input: Input) {
@@ -242,6 +254,18 @@ impl Run {
         }
         self.world.wait(6_000);
         self.give(Input::Timeout);
+    }
+
+    /// Ends everything; then the relay knows nothing any more.
+    fn end(&mut self) {
+        for conn in 0..self.conns {
+            self.give(Input::Closed { conn: ConnId(conn) });
+        }
+        for _ in 0..2 {
+            self.world.wait(20_000);
+            self.give(Input::Timeout);
+        }
+        assert!(self.world.relay.is_idle());
     }
 
     fn conns_of_all(&self) -> Vec<(u64, u32, (u64, u64))> {
@@ -337,5 +361,6 @@ fn whatever_happens_it_fits_together() {
         }
         run.settle();
         run.check();
+        run.end();
     }
 }
