@@ -130,8 +130,9 @@ fn code(json: &Json, key: &str) -> Result<blazedb_relay::registry::ErrorCode, Re
         .map_or_else(|| refuse(key, "the name of an error code"), Ok)
 }
 
-fn code_name(code: blazedb_relay::registry::ErrorCode) -> String {
-    code.name().map_or_else(|| code.0.to_string(), Into::into)
+/// The name of a code; one that is not in the table means `INTERNAL_ERROR` (ERR-3).
+fn code_name(code: blazedb_relay::registry::ErrorCode) -> &'static str {
+    code.name().or_else(|| blazedb_relay::registry::ErrorCode::INTERNAL_ERROR.name()).unwrap_or_default()
 }
 
 /// What a frame means, or null if it is not one whole legal frame.
@@ -162,8 +163,8 @@ fn unhexed(json: &Json, key: &str) -> Result<Vec<u8>, Refusal> {
     unhex(text(json, key)?).map_or_else(|| refuse(key, "hex"), Ok)
 }
 
-/// The name of an error code, or its number.
+/// The name of an error code.
 #[must_use]
-pub fn error_name(code: u16) -> String {
+pub fn error_name(code: u16) -> &'static str {
     code_name(blazedb_relay::registry::ErrorCode(code))
 }

@@ -277,8 +277,8 @@ fn output_json(output: &Output) -> Json {
         Output::Close { conn, ending } => {
             let with = match ending {
                 Ending::Error(code) => code_name(*code),
-                Ending::Done => "done".into(),
-                Ending::GoingDown => "going_down".into(),
+                Ending::Done => "done",
+                Ending::GoingDown => "going_down",
             };
             json!({ "close": { "conn": n(conn.0), "with": with } })
         }

@@ -1,6 +1,10 @@
 //! Session vectors: transcripts of a relay or a client. A script gives inputs and says in words what has
 //! to come of each; the bytes of what came are recorded.
 
+mod client_opening;
+mod client_reading;
+mod client_session;
+mod client_world;
 mod relay_delivery;
 mod relay_opening;
 mod relay_pushing;
@@ -31,6 +35,18 @@ fn all() -> Vec<(&'static str, &'static str, Groups)> {
         ("relay-pushing", "A relay that takes pushes.", vec![("pushes", relay_pushing::tests())]),
         ("relay-delivery", "A relay that delivers.", vec![("reading", relay_delivery::tests())]),
         ("relay-session", "A relay's requests, credentials, timers and endings.", relay_requests::tests()),
+        ("client-opening", "A client from an open transport to its first push.", client_opening::tests()),
+        (
+            "client-session",
+            "An active client: pushing, reading, requests, timers and endings.",
+            vec![
+                ("pushes", client_session::pushing()),
+                ("reading", client_reading::reading()),
+                ("requests", client_reading::requests()),
+                ("timers", client_reading::timers()),
+                ("endings", client_reading::endings()),
+            ],
+        ),
     ]
 }
 

@@ -162,11 +162,20 @@ impl Script {
                 break;
             }
         }
+        // What changed of the state stands behind the outputs, in any order.
         let mut shown: Vec<_> = outputs[0].iter().map(show).collect();
-        for (key, value) in changed.iter().filter(|(key, _)| key.as_str() != "view") {
-            shown.push(format!("{key}: {}", show_state(key, value)));
-        }
-        let wanted: Vec<_> = expect.iter().map(|text| (*text).to_owned()).collect();
+        let of_state = |text: &String| text.split_once(": ").is_some_and(|(key, _)| state.get(key).is_some());
+        let (mut now, mut wanted): (Vec<_>, Vec<_>) =
+            expect.iter().map(|text| (*text).to_owned()).partition(of_state);
+        now.sort_unstable();
+        wanted.append(&mut now);
+        let mut now: Vec<_> = changed
+            .iter()
+            .filter(|(key, _)| !["view", "check", "node_key"].contains(&key.as_str()))
+            .map(|(key, value)| format!("{key}: {}", show_state(key, value)))
+            .collect();
+        now.sort_unstable();
+        shown.append(&mut now);
         if shown != wanted {
             self.complain(&format!("wanted {wanted:#?}\n got {shown:#?}"));
         }

@@ -244,7 +244,7 @@ fn names(json: &Json) -> String {
 }
 
 /// The name of an error code.
-fn code(json: &Json) -> String {
+fn code(json: &Json) -> &'static str {
     let code = json.as_str().and_then(|code| code.parse().ok()).unwrap_or(0);
     blazedb_relay_conformance::session::error_name(code)
 }
@@ -446,7 +446,7 @@ pub fn show_state(key: &str, json: &Json) -> String {
         let seq = e["seq"].as_str().unwrap_or("?");
         let total =
             e["total"].as_str().map_or(String::new(), |t| format!("+{t}/{}", show_timestamp(&e["base"])));
-        format!("{}.{}{}={}@{seq}", path_record(e), path.join("."), total, show_timestamp(&e["timestamp"]))
+        format!("{}{}{}={}@{seq}", path_record(e), path.join("."), total, show_timestamp(&e["timestamp"]))
     };
     match key {
         "node" => show_node(json),
