@@ -52,7 +52,7 @@ impl Client {
         if self.identities.front() == Some(&self.replica.node().identity) {
             self.identities.pop_front();
         }
-        let spare = self.identities.front().copied().unwrap_or(self.replica.node().identity);
+        let spare = self.identities.front().copied().unwrap_or_else(|| self.replica.node().identity);
         self.seed = self.seed.wrapping_add(1);
         let config = Config { seed: self.seed, ..self.config.clone() };
         self.session = Session::new(config, spare, backoff);
@@ -83,7 +83,7 @@ impl Client {
                 Some(Input::Written)
             }
             "abandon" => {
-                let spare = self.identities.front().copied().unwrap_or(self.replica.node().identity);
+                let spare = self.identities.front().copied().unwrap_or_else(|| self.replica.node().identity);
                 let changes = self.replica.abandon(timestamp(of)?, spare);
                 self.committed(&changes, &mut outputs);
                 Some(Input::Written)
@@ -173,11 +173,13 @@ impl Client {
     }
 }
 
-fn refusal(error: &WriteError) -> &'static str {
-    match error {
-        WriteError::ClockUsedUp => "clock_used_up",
-        WriteError::TransactionTooLarge => "transaction_too_large",
-        _ => "cannot_be_written",
+const fn refusal(error: &WriteError) -> &'static str {
+    if matches!(error, WriteError::ClockUsedUp) {
+        "clock_used_up"
+    } else if matches!(error, WriteError::TransactionTooLarge) {
+        "transaction_too_large"
+    } else {
+        "cannot_be_written"
     }
 }
 
@@ -188,7 +190,7 @@ fn config(json: &Json, seed: u64) -> Result<Config, Refusal> {
     (config.crdt, config.compression, config.query) = (Offer::Not, Offer::Not, Offer::Not);
     for id in items(json, "capabilities")? {
         let id: u16 = id.as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
-        let offer = if id % 2 == 0 { Offer::Must } else { Offer::Can };
+        let offer = if id.is_multiple_of(2) { Offer::Must } else { Offer::Can };
         let capability = blazedb_relay::registry::Capability(id).optional();
         match capability.name() {
             Some("crdt") => config.crdt = offer,
@@ -227,6 +229,7 @@ fn reconnect_json(when: Reconnect) -> Json {
 }
 
 /// What every application has to be told; the rest shows in the state.
+#[allow(clippy::wildcard_enum_match_arm, reason = "what does not stand here is no part of the vectors")]
 fn event_json(event: &Event) -> Option<Json> {
     Some(match event {
         Event::RestoreRefused { write, code } => {

@@ -18,7 +18,7 @@ pub fn differ(role: Role, wanted: &[Json], got: &[Json]) -> Option<String> {
             let (wanted, got) = (wanted.get(at), got.get(at));
             let same = matches!((wanted, got), (Some(wanted), Some(got)) if fits(wanted, got));
             if !same {
-                let show = |output: Option<&Json>| output.map_or("nothing".into(), Json::to_string);
+                let show = |output: Option<&Json>| output.map_or_else(|| "nothing".into(), Json::to_string);
                 let place = if key.is_empty() { String::new() } else { format!("{key}: ") };
                 return Some(format!("{place}wanted {}, got {}", show(wanted), show(got)));
             }

@@ -74,9 +74,9 @@ impl Answer {
     pub fn from_json(json: &Json) -> Option<Self> {
         Some(Self {
             outputs: json.get("outputs")?.as_array()?.clone(),
-            timer: match json.get("timer_ms")? {
-                Json::Null => None,
-                at => Some(at.as_str()?.parse().ok()?),
+            timer: match json.get("timer_ms")?.as_str() {
+                None => None,
+                Some(at) => Some(at.parse().ok()?),
             },
             state: json.get("state").cloned(),
         })

@@ -116,6 +116,10 @@ fn config(json: &Json) -> Result<Config, Refusal> {
     })
 }
 
+fn optional(json: &Json, key: &str) -> Result<Option<u64>, Refusal> {
+    if get(json, key)?.is_null() { Ok(None) } else { number(json, key).map(Some) }
+}
+
 fn conn(json: &Json) -> Result<ConnId, Refusal> {
     Ok(ConnId(number(json, "conn")?))
 }
@@ -179,10 +183,7 @@ fn input(json: &Json) -> Result<Input, Refusal> {
             ticket: ticket(of)?,
             principal: Principal::new(text(of, "principal")?),
             rights: rights(of)?,
-            valid_until_ms: match get(of, "valid_until_ms")? {
-                Json::Null => None,
-                _ => Some(number(of, "valid_until_ms")?),
-            },
+            valid_until_ms: optional(of, "valid_until_ms")?,
         },
         "database_opened" => Input::DatabaseOpened {
             ticket: ticket(of)?,
@@ -190,10 +191,8 @@ fn input(json: &Json) -> Result<Input, Refusal> {
             epochs: items(of, "epochs")?.iter().map(epoch).collect::<Result<_, _>>()?,
         },
         "node_loaded" => {
-            let claim = match get(of, "claim")? {
-                Json::String(text) if text == "not_yours" => Claim::NotYours,
-                json => Claim::Yours(mark(json)?),
-            };
+            let claim = get(of, "claim")?;
+            let claim = if claim == "not_yours" { Claim::NotYours } else { Claim::Yours(mark(claim)?) };
             Input::NodeLoaded { ticket: ticket(of)?, claim }
         }
         "appended" => Input::Appended { ticket: ticket(of)?, first_seq: number(of, "first_seq")? },

@@ -143,14 +143,12 @@ impl<P: Peer> Walk<'_, P> {
         {
             return Ok(Some(what));
         }
-        let latest = match &step["timer_ms"] {
-            Json::Array(range) => range.last().and_then(number),
-            at => number(at),
-        };
+        let timer = &step["timer_ms"];
+        let latest = number(timer.as_array().and_then(|range| range.last()).unwrap_or(timer));
         if let Some(latest) = latest
             && answer.timer.is_none_or(|timer| timer > latest)
         {
-            let timer = answer.timer.map_or("none".into(), |timer| timer.to_string());
+            let timer = answer.timer.map_or_else(|| "none".into(), |timer| timer.to_string());
             return Ok(Some(format!("it must be told the time at {latest}, its timer is {timer}")));
         }
         Ok(None)

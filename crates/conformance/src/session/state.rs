@@ -66,20 +66,20 @@ fn path(json: &Json) -> Result<Path, Refusal> {
     Ok(components.try_fold(path, |path, key| path.key(key))?)
 }
 
+fn reader(json: &Json) -> Result<Reader, Refusal> {
+    let mut capabilities = Capabilities::NONE;
+    for id in items(json, "capabilities")? {
+        let id = id.as_str().and_then(|id| id.parse().ok());
+        let Some(id) = id else { return refuse("capabilities", "numbers of capabilities") };
+        capabilities = capabilities.with(Capability(id));
+    }
+    Ok(Reader { version: number(json, "version")?, capabilities })
+}
+
 /// The rows of a client's store.
 pub(super) fn rows(json: &Json) -> Result<Vec<Change>, Refusal> {
-    let stopped = match get(json, "stopped")? {
-        Json::Null => None,
-        of => {
-            let mut capabilities = Capabilities::NONE;
-            for id in items(of, "capabilities")? {
-                let id = id.as_str().and_then(|id| id.parse().ok());
-                let Some(id) = id else { return refuse("capabilities", "numbers of capabilities") };
-                capabilities = capabilities.with(Capability(id));
-            }
-            Some(Reader { version: number(of, "version")?, capabilities })
-        }
-    };
+    let stopped = get(json, "stopped")?;
+    let stopped = if stopped.is_null() { None } else { Some(reader(stopped)?) };
     let mut rows = vec![Change::Node(Node {
         identity: identity(json)?,
         given: LastNodeSeq::new(number(json, "given")?)?,

@@ -1,6 +1,7 @@
 //! Session vectors: transcripts of a relay or a client. A script gives inputs and says in words what has
 //! to come of each; the bytes of what came are recorded.
 
+mod client_ending;
 mod client_opening;
 mod client_reading;
 mod client_session;
@@ -16,8 +17,10 @@ mod words;
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
+use blazedb_relay_conformance::meaning::unhex;
+use blazedb_relay_conformance::reference;
 use blazedb_relay_conformance::session::Role;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::merge::Checked;
 use script::Test;
@@ -43,8 +46,8 @@ fn all() -> Vec<(&'static str, &'static str, Groups)> {
                 ("pushes", client_session::pushing()),
                 ("reading", client_reading::reading()),
                 ("requests", client_reading::requests()),
-                ("timers", client_reading::timers()),
-                ("endings", client_reading::endings()),
+                ("timers", client_ending::timers()),
+                ("endings", client_ending::endings()),
             ],
         ),
     ]
@@ -99,6 +102,11 @@ pub fn lint(rules: &BTreeSet<String>, wrong: &mut Vec<String>) -> Result<Checked
             if !ids.insert(test.id.clone()) {
                 wrong.push(format!("{}: stands twice", test.id));
             }
+            for frame in frames(&test.json) {
+                if !is_as_the_reference_reads_it(frame) {
+                    wrong.push(format!("{}: a frame is not what is said: {frame}", test.id));
+                }
+            }
             for rule in test.spec.iter().filter(|rule| !rules.contains(**rule)) {
                 wrong.push(format!("{}: there is no rule {rule}", test.id));
             }
@@ -118,4 +126,39 @@ pub fn lint(rules: &BTreeSet<String>, wrong: &mut Vec<String>) -> Result<Checked
         }
     }
     Ok(Checked { tests: ids.len(), files: files.len() })
+}
+
+/// What is said of frames anywhere in a vector: objects with their hex and their meaning.
+fn frames(json: &Json) -> Vec<&Json> {
+    let below =
+        json.as_array().into_iter().flatten().chain(json.as_object().into_iter().flat_map(Map::values));
+    let mut all: Vec<_> = below.flat_map(frames).collect();
+    if json.get("hex").is_some() && (json.get("message").is_some() || json.get("messages").is_some()) {
+        all.push(json);
+    }
+    all
+}
+
+/// Holds the meanings of frames against the reference decoder, which was written from the text.
+fn is_as_the_reference_reads_it(json: &Json) -> bool {
+    let one = json.get("message").into_iter();
+    let messages: Vec<_> = one.chain(json["messages"].as_array().into_iter().flatten()).collect();
+    let (Some(bytes), Some(context)) =
+        (json["hex"].as_str().and_then(unhex), reference::Context::from_json(&Json::Null))
+    else {
+        return false;
+    };
+    let mut rest = &bytes[..];
+    for message in messages {
+        let length = |at: usize| Some(u32::from_be_bytes(*rest.get(at..)?.first_chunk()?) as usize);
+        let Some(end) = length(8).zip(length(12)).map(|(fields, blocks)| 20 + fields + blocks) else {
+            return false;
+        };
+        let Some((frame, behind)) = rest.split_at_checked(end) else { return false };
+        if reference::decode(reference::Target::Message, frame, &context).ok().as_ref() != Some(message) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
 }

@@ -219,7 +219,8 @@ fn s<'a>(json: &'a Json, key: &str) -> &'a str {
 /// Node number n as `nN`.
 pub fn show_node(json: &Json) -> String {
     let text = json.as_str().unwrap_or_default();
-    u32::from_str_radix(text.get(..8).unwrap_or_default(), 16).map_or("?".into(), |n| format!("n{n}"))
+    u32::from_str_radix(text.get(..8).unwrap_or_default(), 16)
+        .map_or_else(|_| "?".into(), |n| format!("n{n}"))
 }
 
 pub fn show_position(json: &Json) -> String {
