@@ -11,6 +11,7 @@ macro_rules! mutants {
         /// A rule that is broken on purpose.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
+        #[cfg_attr(not(feature = "mutants"), allow(unreachable_pub, reason = "public where it can be switched on"))]
         pub enum Mutant {
             $($(#[$doc])* $name,)*
         }
