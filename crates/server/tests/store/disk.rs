@@ -269,8 +269,8 @@ impl State {
             }
             return allowed;
         }
-        file.pending.clear();
-        file.synced = Some(file.now.clone());
+        let synced = file.synced.get_or_insert_default();
+        file.pending.drain(..).for_each(|change| change.apply(synced));
         self.ghosts.remove(name);
         self.syncs += 1;
         Ok(())

@@ -1,6 +1,12 @@
 //! What a store promises, checked for every backend.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
 #![allow(clippy::print_stderr, reason = "a failure prints its seed")]
 
 mod disk;
@@ -115,7 +121,7 @@ impl Backend for Faulty {
 #[test]
 fn sqlite_on_a_disk_that_fails() {
     let mut total = Seen::default();
-    for seed in seeds(40) {
+    for seed in seeds(15) {
         let seen = run(&mut Faulty::new(seed), seed, 400);
         total.appends += seen.appends;
         total.failed += seen.failed;
@@ -125,7 +131,7 @@ fn sqlite_on_a_disk_that_fails() {
         total.restarts += seen.restarts;
     }
     eprintln!("{total:?}");
-    assert!(total.appends > 1_000 && total.failed > 20 && total.lost > 20 && total.rewritten > 100);
+    assert!(total.appends > 500 && total.failed > 10 && total.lost > 10 && total.rewritten > 100);
 }
 
 //= RLY-4 test

@@ -105,15 +105,16 @@ fn copy_pages(
     let mut target = Connection::open(part).map_err(fault)?;
     {
         let backup = Backup::new(source, &mut target).map_err(fault)?;
+        let count = |pages: i32| u64::try_from(pages).unwrap_or_default();
         loop {
-            match backup.step(PAGES).map_err(from_fault)? {
+            let step = backup.step(PAGES).map_err(from_fault)?;
+            let pages = backup.progress();
+            progress(Progress::new(count(pages.pagecount - pages.remaining), count(pages.pagecount)));
+            match step {
                 StepResult::Done => break,
                 StepResult::More => {}
                 StepResult::Busy | StepResult::Locked | _ => std::thread::sleep(WAIT),
             }
-            let pages = backup.progress();
-            let count = |pages: i32| u64::try_from(pages).unwrap_or_default();
-            progress(Progress::new(count(pages.pagecount - pages.remaining), count(pages.pagecount)));
         }
     }
     drop(moment);

@@ -194,7 +194,8 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
     let kind = match error.sqlite_error().map(|error| error.extended_code & 0xFF) {
         Some(ffi::SQLITE_NOTADB) => ErrorKind::Foreign,
-        Some(ffi::SQLITE_CORRUPT) => ErrorKind::Damaged,
+        // The statements are good, so the tables are not those that they are for.
+        Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_ERROR) => ErrorKind::Damaged,
         Some(ffi::SQLITE_FULL) => ErrorKind::Full,
         Some(ffi::SQLITE_CANTOPEN) if !path.exists() => ErrorKind::Missing,
         Some(_) => ErrorKind::Failed,
