@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use blazedb_relay_conformance::meaning::Target;
+use blazedb_relay_conformance::session::Role;
 use blazedb_relay_conformance::vectors::MERGE;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -249,6 +250,7 @@ impl ValueEnum for Name {
 pub(crate) enum VectorTarget {
     Bytes(Target),
     Merge,
+    Session(Role),
 }
 
 impl ValueEnum for VectorTarget {
@@ -261,6 +263,8 @@ impl ValueEnum for VectorTarget {
             Self::Bytes(Target::Record),
             Self::Bytes(Target::Value),
             Self::Merge,
+            Self::Session(Role::Relay),
+            Self::Session(Role::Client),
         ]
     }
 
@@ -268,6 +272,10 @@ impl ValueEnum for VectorTarget {
         match self {
             Self::Bytes(target) => Name(*target).to_possible_value(),
             Self::Merge => Some(PossibleValue::new(MERGE).help("what operations add up to, in any order")),
+            Self::Session(role) => Some(PossibleValue::new(role.target()).help(match role {
+                Role::Relay => "what a relay does over time",
+                Role::Client => "what a client does over time",
+            })),
         }
     }
 }
