@@ -8,9 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use blazedb_relay::relay::{ConnId, Ending};
 use bytes::Bytes;
 
-/// Places that an idle connection's queue may keep.
-const KEPT: usize = 4;
-
 /// One connection, as hub and socket see it.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -125,9 +122,8 @@ impl Peer {
     ) -> Option<Ending> {
         let mut outbox = self.outbox();
         if outbox.frames.is_empty() {
-            if outbox.frames.capacity() > KEPT {
-                outbox.frames = VecDeque::new();
-            }
+            // An idle connection keeps no memory for it.
+            outbox.frames = VecDeque::new();
             outbox.watch(cx);
             return outbox.ending;
         }

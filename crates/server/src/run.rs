@@ -15,6 +15,9 @@ use crate::{Server, ServerError, logs};
 /// Threads for calls that wait for a disk, besides one for each database.
 const BLOCKING: usize = 16;
 
+/// Files that are no connections: each of some dozens of databases has half a dozen.
+const OTHER_FILES: usize = 512;
+
 /// What is said when a server has begun.
 #[derive(Clone, Debug)]
 pub struct Started {
@@ -52,7 +55,9 @@ pub fn run<S: LogStore>(
     started: impl FnOnce(&Started),
 ) -> Result<(), ServerError> {
     logs::start(&config.log, config.log_format);
-    raise_open_files(config.limits.connections);
+    let mut config = config.clone();
+    config.limits.connections = config.limits.connections.min(raise_open_files());
+    let config = &config;
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING)
@@ -88,21 +93,16 @@ pub fn run<S: LogStore>(
     })
 }
 
-/// A connection is a file to the system, which gives a process few by default.
-fn raise_open_files(connections: usize) {
+/// A connection is a file to the system, which gives a process few by default. Gives the number of
+/// connections that there are files for.
+fn raise_open_files() -> usize {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum || limit.maximum.is_none() {
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, "the limit of open files could not be raised");
-        }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if files < connections as u64 {
-        tracing::warn!(
-            files,
-            connections,
-            "the system's limit of open files is below limits.connections; raise it (ulimit -n, LimitNOFILE)"
-        );
-    }
+    let connections = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1);
+    tracing::debug!(files, "open files; for more connections than that raise ulimit -n or LimitNOFILE");
+    connections
 }

@@ -123,7 +123,7 @@ impl Sending {
             left -= part.len();
             self.parts.pop_front();
         }
-        if self.parts.is_empty() && self.parts.capacity() > 4 {
+        if self.parts.is_empty() {
             self.parts = VecDeque::new();
         }
         if self.counted { bytes - of_head } else { 0 }
@@ -156,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self {
             stream,
             shared,
-            early,
+            // Also where nothing came it holds on to the buffer that the upgrade was read with.
+            early: if early.is_empty() { Bytes::new() } else { early },
             receiver: Receiver::default(),
             sending: Sending::default(),
             pong: None,

@@ -131,10 +131,12 @@ impl Measured {
         let seconds = self.begun.elapsed().as_secs_f64();
         let used = |now: u64, then: u64| (now - then) as f64 / seconds;
         println!(
-            "{what}: {count} in {seconds:.3} s, {:.0} a second; server {:.0} % of its core, load {:.0} %",
+            "{what}: {count} in {seconds:.3} s, {:.0} a second; server {:.0} % of its core, load {:.0} %; \
+             {:.2} microseconds of the server's processor each",
             count as f64 / seconds,
             used(server.processor()?, self.server),
             used(ticks("/proc/self/stat")?, self.load),
+            (server.processor()? - self.server) as f64 * 1e4 / count as f64,
         );
         Ok(())
     }

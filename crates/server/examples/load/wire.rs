@@ -1,5 +1,6 @@
 //! A client that costs little: blocking sockets, and no more decoding than counting needs.
 
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use std::io::{Error, Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -19,6 +20,10 @@ use uuid::Uuid;
 
 /// Bytes of one reading.
 const READING: usize = 256 * 1_024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READING]);
+}
 
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -86,12 +91,13 @@ impl Wire {
     fn read(&mut self) -> Result<()> {
         self.buffer.drain(..self.used);
         self.used = 0;
-        let start = self.buffer.len();
-        self.buffer.resize(start + READING, 0);
-        let read = self.stream.read(&mut self.buffer[start..])?;
-        self.buffer.truncate(start + read);
         // Thousands of these wait at once.
         self.buffer.shrink_to(READING / 64);
+        let read = BUFFER.with_borrow_mut(|buffer| {
+            let read = self.stream.read(buffer)?;
+            self.buffer.extend_from_slice(buffer.get(..read).unwrap_or_default());
+            Ok::<_, Error>(read)
+        })?;
         if read == 0 { Err(Error::other("the server closed")) } else { Ok(()) }
     }
 
