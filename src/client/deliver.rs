@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, CollectionSet, Identity, Queued, Reader, Records, Replica};
 use crate::message::LogBlocks;
+use crate::mutant::Mutant;
 use crate::op::OpRef;
 use crate::registry::ErrorCode;
 use crate::wire::{Position, Timestamp};
@@ -93,6 +94,7 @@ impl Replica {
             }
         }
         //= SES-28
+        //= SES-54
         local.hear(last);
         local.acknowledge(block.last, block.check);
         // The view had all of it before.
@@ -108,10 +110,13 @@ impl Replica {
         local.acknowledge(block.last, block.check);
         let (first, last) = local.replica.outbox.transaction_of(named);
         let mut refused_counter = 0;
-        for number in first..=last {
-            let Some(queued) = local.unqueue(number) else { continue };
+        for number in first..=last.min(block.last) {
+            let restored = local.replica.outbox.get(number).is_some_and(|queued| queued.restored);
+            // What was in doubt is in the durable state, and stays in doubt.
+            let taken = if restored { local.unqueue(number) } else { local.discard(number) };
+            let Some(queued) = taken else { continue };
             let timestamp = queued.op.op().head.timestamp;
-            if queued.restored {
+            if restored {
                 //= SES-64
                 //= SES-65
                 outcome.restored_refused = Some(timestamp);
@@ -124,6 +129,10 @@ impl Replica {
         //= SES-50
         let others = local.replica.outbox.range(block.first, block.last).map(|(number, _)| number);
         for number in others.collect::<Vec<_>>() {
+            if Mutant::RefusedBlockDropped.is_on() {
+                local.unqueue(number);
+                continue;
+            }
             if let Some(new) = local.renumber(number) {
                 outcome.requeued = Some((outcome.requeued.map_or(new, |(first, _)| first), new));
             }

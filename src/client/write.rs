@@ -6,12 +6,13 @@ use core::fmt;
 
 use uuid::Uuid;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, Identity, OpRow, Queued, Replica};
 use crate::error::BuildError;
 use crate::limits::{MAX_BLOCK, MAX_BLOCK_OPS, MAX_COUNTER};
 use crate::merge::{IncrementError, Path};
 use crate::message::LastNodeSeq;
+use crate::mutant::Mutant;
 use crate::op::{Op, OpKind};
 use crate::registry::ErrorCode;
 use crate::value::{Entries, Fields, Value};
@@ -169,7 +170,7 @@ impl Replica {
     pub fn replay<'o>(&mut self, ops: impl IntoIterator<Item = &'o Op>) -> Result<Vec<Change>, WriteError> {
         let mut local = Local::begin(self);
         for op in ops {
-            if let Err(error) = queue(&mut local, op, None) {
+            if let Err(error) = queue(&mut local, op, None, false) {
                 local.abort();
                 return Err(error);
             }
@@ -189,9 +190,13 @@ impl Replica {
         let (first, last) = self.outbox.transaction_of(number);
         let mut local = Local::begin(self);
         for number in first..=last {
-            local.unqueue(number);
+            local.discard(number);
         }
-        local.become_new_node(spare);
+        if Mutant::NumbersReused.is_on() {
+            local.replica.node.given = LastNodeSeq::new(first - 1).unwrap_or(LastNodeSeq::NONE);
+        } else {
+            local.become_new_node(spare);
+        }
         local.commit().0
     }
 }
@@ -204,7 +209,7 @@ fn write_all(local: &mut Local<'_>, writes: &[Write]) -> Result<Vec<Timestamp>, 
         let transaction = (writes.len() > 1).then(|| timestamps.first().copied().unwrap_or(timestamp));
         let op = operation(local, write, timestamp)?;
         // In a block, each operation has its length in front of it.
-        size += 4 + queue(local, &op, transaction)?;
+        size += 4 + queue(local, &op, transaction, false)?;
         timestamps.push(timestamp);
         //= SES-45
         if size > MAX_BLOCK || timestamps.len() > MAX_BLOCK_OPS {
@@ -254,7 +259,12 @@ fn next_delivery(local: &Local<'_>) -> (crate::wire::NodeId, u64) {
 }
 
 /// Puts an operation into the outbox under the next number. Gives its size.
-fn queue(local: &mut Local<'_>, op: &Op, transaction: Option<Timestamp>) -> Result<usize, WriteError> {
+fn queue(
+    local: &mut Local<'_>,
+    op: &Op,
+    transaction: Option<Timestamp>,
+    restored: bool,
+) -> Result<usize, WriteError> {
     let (own, number) = next_delivery(local);
     let given = LastNodeSeq::new(number)?;
     let row = OpRow::new(op.to_bytes().into()).map_err(|error| BuildError::new(error.code, error.field))?;
@@ -263,13 +273,13 @@ fn queue(local: &mut Local<'_>, op: &Op, transaction: Option<Timestamp>) -> Resu
     local.replica.node.given = given;
     //= SES-40
     local.replica.node.clock = local.replica.node.clock.max(op.timestamp().counter());
-    local.queue(Queued { op: row, uncertain: false, transaction, restored: false });
+    local.queue(Queued { op: row, uncertain: false, transaction, restored });
     Ok(size)
 }
 
 /// An operation that is made from what was in doubt.
 pub(super) fn queue_restored(local: &mut Local<'_>, op: &Op) -> Result<(), BuildError> {
-    match queue(local, op, None) {
+    match queue(local, op, None, true) {
         Ok(_) => Ok(()),
         Err(WriteError::Build(error)) => Err(error),
         Err(_) => Err(BuildError::new(ErrorCode::TOO_LONG, "operation")),

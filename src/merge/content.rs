@@ -46,9 +46,6 @@ struct Level<'a> {
     /// Its last component.
     key: Cow<'a, str>,
     top: Timestamp,
-    alive: bool,
-    /// What the parent's x has at the key.
-    above: Option<ValueRef<'a>>,
     /// What steps 1 and 2 gave.
     x: Option<ValueRef<'a>>,
     /// If x is a dictionary, its entries behind those of `done`.
@@ -59,7 +56,7 @@ struct Level<'a> {
 
 impl<'a> Level<'a> {
     const fn new(path: &'a [u8], key: Cow<'a, str>, top: Timestamp) -> Self {
-        Self { path, key, top, alive: false, above: None, x: None, left: None, done: Vec::new() }
+        Self { path, key, top, x: None, left: None, done: Vec::new() }
     }
 
     /// Takes what x has at `key`, which comes behind all keys that were asked for before.
@@ -86,12 +83,11 @@ impl<'a> Levels<'a> {
     /// Leaves all levels that `path` is not below.
     fn leave_until_above(&mut self, path: &[u8], record: &mut Level<'a>) {
         while let Some(level) = self.0.pop_if(|level| path.is_empty() || !is_within(path, level.path)) {
-            let parent = self.0.last_mut().unwrap_or(record);
-            parent.alive |= level.alive;
+            // Of a child that is not alive this is the entry that it was handed.
             let key = Box::from(&*level.key);
-            // What is not alive is no child: the parent keeps its entry.
-            let entry = if level.alive { level.content() } else { level.above.map(Value::from) };
-            parent.done.extend(entry.map(|value| (key, value)));
+            if let Some(content) = level.content() {
+                self.0.last_mut().unwrap_or(record).done.push((key, content));
+            }
         }
     }
 
@@ -131,8 +127,6 @@ impl<'a> Levels<'a> {
         // Exact: it would take 2^64 counters to overflow.
         let sum = sum.reduce(|a, b| a + b);
         let mut level = Level::new(path, key, top);
-        level.alive = seen.is_some() || sum.is_some();
-        level.above = above;
         level.x = match (x, sum) {
             (None, Some(sum)) => Some(ValueRef::Int(clamp(sum))),
             (Some(ValueRef::Int(value)), Some(sum)) => Some(ValueRef::Int(clamp(i128::from(value) + sum))),

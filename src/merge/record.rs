@@ -9,6 +9,7 @@ use super::entry::{Change, Heard, Observe};
 use super::path::{above, is_within};
 use super::row::{Row, Rows, Which, replace, resize, set_heard};
 use super::tops::Tops;
+use crate::mutant::Mutant;
 use crate::wire::Timestamp;
 
 /// A run that grows beyond this many bytes is cut in two. Ordinary records have one run; a set with a
@@ -115,12 +116,12 @@ impl Record {
 
     /// The greatest timestamp of the registers above `below`.
     #[inline]
-    fn top_above(&self, below: &[u8]) -> Timestamp {
+    pub(super) fn top_above(&self, below: &[u8]) -> Timestamp {
         above(below).filter_map(|p| self.register_timestamp(p)).max().unwrap_or(Timestamp::NEVER)
     }
 
     #[inline]
-    fn register_timestamp(&self, below: &[u8]) -> Option<Timestamp> {
+    pub(super) fn register_timestamp(&self, below: &[u8]) -> Option<Timestamp> {
         if below.is_empty() {
             // The first row of all, if it is there.
             let first = Row::read(&self.first, 0).filter(|row| row.below.is_empty());
@@ -135,17 +136,23 @@ impl Record {
         self.top_above(below).max(self.register_timestamp(below).unwrap_or(Timestamp::NEVER))
     }
 
-    /// put and put_counter of SPEC.md 12.2.
+    /// put and put_counter of SPEC.md 12.2; `top` is the greatest timestamp above the path of `row`.
     #[inline]
-    pub(super) fn put<O: Observe>(&mut self, row: &Row<'_>, report: &mut Report<'_, O>) -> Change {
+    pub(super) fn put<O: Observe>(
+        &mut self,
+        row: &Row<'_>,
+        top: Timestamp,
+        report: &mut Report<'_, O>,
+    ) -> Change {
         let which = row.which();
-        let top = if which.is_some() { self.top(row.below) } else { self.top_above(row.below) };
-        if row.is_hidden(top) {
+        let beside = if which.is_some() { self.register_timestamp(row.below) } else { None };
+        if row.is_hidden(beside.map_or(top, |beside| beside.max(top))) {
             return Change::Nothing;
         }
         let place = self.find(row.below, which);
         if let Some(old) = Row::read(self.run(place.run), place.at).filter(|_| place.len > 0) {
             match row.cmp_write(&old) {
+                Ordering::Less if row.timestamp == old.timestamp && Mutant::TieByArrival.is_on() => {}
                 Ordering::Less => return Change::Nothing,
                 Ordering::Equal if row.heard < old.heard => {
                     //= SES-56
@@ -170,6 +177,7 @@ impl Record {
         Change::Entry
     }
 
+    //= MRG-20
     /// Drops what the register `by`, which was put at `place`, hides: counters beside it, and what stands
     /// below it.
     #[inline]
@@ -227,6 +235,8 @@ impl Record {
         }
     }
 
+    //= MRG-19
+    //= MRG-20
     /// Drops everything that MRG-17 and MRG-18 allow.
     pub(super) fn prune<O: Observe>(&mut self, report: &mut Report<'_, O>) {
         let mut tops = Tops::default();

@@ -12,7 +12,7 @@ use super::entry::{Change, Entry, Heard, Observe};
 use super::path::PathRef;
 use super::record::{Record, Report};
 use super::row::Row;
-use super::write::each_write;
+use super::write::{Writes, each_write};
 use crate::error::BuildError;
 use crate::op::{Op, OpHead, OpKind, OpRef};
 use crate::registry::{Capabilities, ErrorCode, Tag};
@@ -30,6 +30,28 @@ pub struct State {
     greatest_counter: u64,
     /// Where the paths of an operation are put together; its memory is kept.
     path: Vec<u8>,
+}
+
+/// Puts what one operation writes into a record.
+struct Writer<'a, O> {
+    rows: &'a mut Record,
+    report: Report<'a, O>,
+    timestamp: Timestamp,
+    heard: Heard,
+    change: Change,
+}
+
+impl<O: Observe> Writes for Writer<'_, O> {
+    #[inline]
+    fn register(&self, path: &[u8]) -> Timestamp {
+        self.rows.register_timestamp(path).unwrap_or(Timestamp::NEVER)
+    }
+
+    #[inline]
+    fn write(&mut self, path: &[u8], top: Timestamp, value: &[u8]) {
+        let row = Row { below: path, timestamp: self.timestamp, heard: self.heard, value };
+        self.change = self.change.max(self.rows.put(&row, top, &mut self.report));
+    }
 }
 
 /// An increment that a node has to refuse (MRG-15).
@@ -80,15 +102,14 @@ impl State {
         self.greatest_counter = self.greatest_counter.max(timestamp.counter());
         let mut path = mem::take(&mut self.path);
         let change = self.change_record(collection, record, |rows| {
-            let mut report = Report { collection, record, observer };
-            let mut put =
-                |below: &[u8], value: &[u8]| rows.put(&Row { below, timestamp, heard, value }, &mut report);
+            let report = Report { collection, record, observer };
+            let mut writer = Writer { rows, report, timestamp, heard, change: Change::Nothing };
             if kind == OpKind::Delete {
-                return put(&[], REMOVED);
+                writer.write(&[], Timestamp::NEVER, REMOVED);
+            } else {
+                each_write(fields, &mut path, &mut writer);
             }
-            let mut change = Change::Nothing;
-            each_write(fields, &mut path, |below, value| change = change.max(put(below, value)));
-            change
+            writer.change
         });
         self.path = path;
         change
@@ -101,7 +122,9 @@ impl State {
         let mut change = Change::Nothing;
         for (collection, record, rows) in other.all() {
             let mut report = Report { collection, record, observer };
-            let put_all = |mine: &mut Record| rows.rows().map(|row| mine.put(&row, &mut report)).max();
+            let put_all = |mine: &mut Record| {
+                rows.rows().map(|row| mine.put(&row, mine.top_above(row.below), &mut report)).max()
+            };
             change = change.max(self.change_record(collection, record, put_all).unwrap_or(change));
         }
         change
@@ -139,7 +162,8 @@ impl State {
         let (collection, record) = (path.collection(), path.record());
         let row = Row { below: path.below(), timestamp, heard: entry.heard(), value };
         let mut report = Report { collection, record, observer };
-        Ok(self.change_record(collection, record, |rows| rows.put(&row, &mut report)))
+        Ok(self
+            .change_record(collection, record, |rows| rows.put(&row, rows.top_above(row.below), &mut report)))
     }
 
     /// Drops everything that may be dropped (SPEC.md 12.7). No content changes.
@@ -301,7 +325,7 @@ impl State {
         change(self.collections.entry(collection.into()).or_default().entry(record).or_default())
     }
 
-    fn rows(&self, collection: &str, record: Uuid) -> Option<&Record> {
+    pub(super) fn rows(&self, collection: &str, record: Uuid) -> Option<&Record> {
         self.collections.get(collection)?.get(&record)
     }
 

@@ -66,7 +66,7 @@ pub(super) enum Asked {
     /// Blocks after that seq.
     Read(DatabaseId, u64),
     /// The request that this connection's session is serving.
-    Request(ConnId),
+    Request(DatabaseId, ConnId),
 }
 
 /// Whose deadline it is.
@@ -121,6 +121,11 @@ impl Io {
         self.outputs.pop_front()
     }
 
+    /// True if nothing is to be done, waited for or answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outputs.is_empty() && self.asked.is_empty() && self.deadlines.is_empty()
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.outputs.is_empty()
     }
@@ -133,21 +138,21 @@ impl Io {
         self.put(output(ticket));
     }
 
-    /// What the ticket of an answer was for.
+    /// What the ticket of an answer was for. `None` if it is for nothing any more.
     pub(super) fn answered(&mut self, ticket: Ticket) -> Option<Asked> {
-        let asked = self.asked.remove(&ticket);
-        debug_assert!(asked.is_some(), "{ticket:?} was never given, or was answered before");
-        asked
+        debug_assert!(ticket.0 < self.tickets, "{ticket:?} was never given");
+        self.asked.remove(&ticket)
     }
 
-    /// Forgets the tickets of a database: they get no answers.
+    /// Forgets the tickets of a database: they need no answers.
     pub(super) fn forget_database(&mut self, gone: DatabaseId) {
         self.asked.retain(|_, asked| match asked {
             Asked::Open(database)
             | Asked::Node(database, ..)
             | Asked::Write(database)
-            | Asked::Read(database, _) => *database != gone,
-            Asked::Authorize(_) | Asked::Reauthorize(..) | Asked::Request(_) => true,
+            | Asked::Read(database, _)
+            | Asked::Request(database, _) => *database != gone,
+            Asked::Authorize(_) | Asked::Reauthorize(..) => true,
         });
     }
 

@@ -143,6 +143,19 @@ impl Relay {
         self.connections.len()
     }
 
+    /// True if it knows nothing any more: no connection, no open database, no question without an answer,
+    /// no timer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.connections.is_empty()
+            && self.databases.is_empty()
+            && self.unopened.is_empty()
+            && self.names.is_empty()
+            && self.principals.is_empty()
+            && self.opening == 0
+            && self.io.is_idle()
+    }
+
     fn opened(&mut self, conn: ConnId, framing: Framing) {
         if self.connections.contains_key(&conn) {
             debug_assert!(false, "{conn:?} is open already");
@@ -223,11 +236,11 @@ impl Relay {
                 asked => mismatch(asked),
             },
             Input::Rows { ticket, at, tables, cursor } => match self.io.answered(ticket) {
-                Some(Asked::Request(conn)) => self.with(conn, |active| active.rows(at, &tables, &cursor)),
+                Some(Asked::Request(_, conn)) => self.with(conn, |active| active.rows(at, &tables, &cursor)),
                 asked => mismatch(asked),
             },
             Input::StateCounted { ticket, counts } => match self.io.answered(ticket) {
-                Some(Asked::Request(conn)) => self.with(conn, |active| active.counted(counts)),
+                Some(Asked::Request(_, conn)) => self.with(conn, |active| active.counted(counts)),
                 asked => mismatch(asked),
             },
             Input::Failed { ticket, code } => self.failed(ticket, code),
@@ -245,14 +258,13 @@ impl Relay {
     /// What was asked could not be done.
     fn failed(&mut self, ticket: Ticket, code: ErrorCode) {
         match self.io.answered(ticket) {
-            Some(Asked::Authorize(conn) | Asked::Reauthorize(conn, _)) => {
-                self.close(conn, Fault::new(code, "see the code"));
-            }
+            Some(Asked::Authorize(conn)) => self.not_authorized(conn, code),
+            Some(Asked::Reauthorize(conn, id)) => self.not_reauthorized(conn, id, code),
             Some(Asked::Open(database)) => self.database_failed(database, code),
             Some(Asked::Node(database, node, conn)) => self.node_loaded(database, node, conn, None),
             Some(Asked::Write(database)) => self.write_failed(database),
             Some(Asked::Read(database, after)) => self.read_failed(database, after),
-            Some(Asked::Request(conn)) => self.with(conn, |active| active.failed(code)),
+            Some(Asked::Request(_, conn)) => self.with(conn, |active| active.failed(code)),
             None => {}
         }
     }

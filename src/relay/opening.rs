@@ -1,6 +1,7 @@
 //! From handshake to welcome (SPEC.md 11.3).
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::database::{Database, Unopened};
 use super::event::{Claim, ConnId, Credentials, DatabaseId, Output, Principal};
 use super::history::{Epoch, History};
 use super::io::{Asked, Fault, Io, NEVER};
+use super::rights::Rights;
 use super::session::{Grant, Opening, Session};
 use super::state::Event;
 use super::timers::EXPIRY_GRACE;
@@ -17,7 +19,8 @@ use crate::codec::Context;
 use crate::message::{
     Authentication, EpochStart, Extensions, Handshake, Limit, LimitList, List, Mark, Message, Welcome,
 };
-use crate::registry::{Capabilities, Capability, ErrorCode, GoodbyeReason, LimitId};
+use crate::mutant::Mutant;
+use crate::registry::{Capabilities, Capability, Disposition, ErrorCode, GoodbyeReason, LimitId};
 use crate::wire::{DatabaseName, NodeId};
 
 /// The version that this relay speaks.
@@ -71,8 +74,18 @@ impl Relay {
                 self.database_ids += 1;
                 self.names.insert(name.clone(), id);
                 self.unopened.insert(id, Unopened { name: name.clone(), waiting: Vec::from([conn]) });
+                //= RLY-10
                 self.io.ask(Asked::Open(id), |ticket| Output::OpenDatabase { ticket, database: id, name });
             }
+        }
+    }
+
+    /// The credentials of a handshake are not good, or give no right to the database.
+    pub(super) fn not_authorized(&mut self, conn: ConnId, code: ErrorCode) {
+        if code == ErrorCode::FORBIDDEN || code.disposition() == Disposition::Close {
+            self.close(conn, Fault::new(code, "these credentials do not open this database"));
+        } else {
+            self.leave(conn, GoodbyeReason::RESTARTING);
         }
     }
 
@@ -100,6 +113,7 @@ impl Relay {
                 ErrorCode::UNKNOWN_DATABASE | ErrorCode::FORBIDDEN | ErrorCode::OVERLOADED => {
                     self.close(conn, Fault::new(code, ""));
                 }
+                //= RLY-59
                 _ => self.leave(conn, GoodbyeReason::RESTARTING),
             }
         }
@@ -141,11 +155,12 @@ impl Relay {
                 continue;
             }
             //= RLY-15
-            if entry.appends > 0 {
+            if entry.appends > 0 && !Mutant::MarkBeforeCommit.is_on() {
                 return;
             }
             entry.loading = true;
             let (principal, key) = (principal.clone(), *key);
+            //= RLY-13
             return self.io.ask(Asked::Node(id, node, conn), |ticket| Output::LoadNode {
                 ticket,
                 database: id,
@@ -167,6 +182,11 @@ impl Relay {
             entry.opening.shrink_to_fit();
             match claim {
                 Some(Claim::Yours(mark)) => {
+                    let mark = if Mutant::MarkBeforeCommit.is_on() {
+                        database.writer.mark_under_way(node).unwrap_or(mark)
+                    } else {
+                        mark
+                    };
                     entry.conn = Some(conn);
                     let Some(opening) = self.connections.get(&conn).and_then(|it| it.opening.as_ref()) else {
                         return;
@@ -189,8 +209,8 @@ impl Relay {
     /// Sends welcome.
     pub(super) fn welcome(&mut self, conn: ConnId, mark: Mark) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
-        let Some(mut opening) = connection.opening.take() else { return };
-        let (Some(id), Some(grant)) = (opening.database, opening.grant.take()) else { return };
+        let Some(opening) = connection.opening.as_deref() else { return };
+        let Some(id) = opening.database else { return };
         let Some(database) = self.databases.get(&id) else { return };
         let history = &database.history;
         let starts: Vec<_> = history.known(&opening.seen).iter().filter_map(start).collect();
@@ -219,28 +239,56 @@ impl Relay {
             relay_time: self.io.now.unix_ms,
             extensions: Extensions::EMPTY,
         };
-        connection.change(Event::Welcome);
+        let capabilities = opening.capabilities;
         connection.link.send(&mut self.io, 0, &Message::Welcome(welcome));
-        connection.link.context = Context::session(opening.capabilities);
+        connection.change(Event::Welcome);
+        connection.link.context = Context::session(capabilities);
         connection.link.heard_at = self.io.ms();
         connection.link.pinged_at = self.io.ms();
-        connection.session = Some(Box::new(Session::new(*opening, grant, id, mark)));
+        let opening = connection.opening.take();
+        connection.session = opening.and_then(|opening| Session::new(*opening, id, mark)).map(Box::new);
         self.opening -= 1;
         self.rearm(conn);
     }
 
     /// Credentials were shown on a living connection, and are good.
     pub(super) fn reauthorized(&mut self, conn: ConnId, request_id: u32, grant: Grant, valid_for: u32) {
-        let Some(mut active) = self.active(conn) else { return };
+        let Some(active) = self.active(conn) else { return };
         //= SES-90
         if grant.principal != active.session.principal {
             return self.close(conn, not_yours());
         }
         //= SES-89
         active.session.expires_at = grant.expires_at;
+        //= SES-94
+        if self.has_said_goodbye(conn) {
+            return;
+        }
+        let Some(mut active) = self.active(conn) else { return };
         active.acknowledge_authentication(request_id, valid_for);
         self.rearm(conn);
         self.rights_changed(conn, grant.rights);
+    }
+
+    /// Credentials that were shown on a living connection are not good, or give no right to its database.
+    pub(super) fn not_reauthorized(&mut self, conn: ConnId, request_id: u32, code: ErrorCode) {
+        if code.disposition() == Disposition::Close {
+            return self.close(conn, Fault::new(code, "these credentials are not good"));
+        }
+        //= SES-94
+        if self.has_said_goodbye(conn) {
+            return;
+        }
+        let Some(mut active) = self.active(conn) else { return };
+        active.refuse(request_id, code, "the credentials were not taken");
+        if code == ErrorCode::FORBIDDEN {
+            self.rights_changed(conn, Arc::new(Rights::default()));
+        }
+    }
+
+    /// Whether nothing more may be sent, although the connection is still there.
+    fn has_said_goodbye(&self, conn: ConnId) -> bool {
+        self.connections.get(&conn).is_some_and(|connection| connection.said_goodbye)
     }
 
     /// What an answer about credentials grants: with the seconds that it holds, 0 for no end. `None` if
@@ -248,7 +296,7 @@ impl Relay {
     pub(super) fn grant(
         &self,
         principal: Principal,
-        rights: alloc::sync::Arc<super::Rights>,
+        rights: Arc<Rights>,
         valid_until_ms: Option<u64>,
     ) -> Option<(Grant, u32)> {
         let Some(until) = valid_until_ms else {

@@ -44,7 +44,7 @@ impl LogBlock {
 }
 
 /// The blocks that a store gave for a read after `after`, or `None` if they are not what the log has
-/// there.
+/// there. What lies behind `head` is left out: a store may have more than it has told (RLY-4).
 pub(super) fn log_blocks(after: u64, head: u64, stored: Vec<StoredBlock>) -> Option<Vec<LogBlock>> {
     let mut blocks: Vec<LogBlock> = Vec::with_capacity(stored.len());
     for StoredBlock { first_seq, bytes } in stored {
@@ -58,10 +58,12 @@ pub(super) fn log_blocks(after: u64, head: u64, stored: Vec<StoredBlock>) -> Opt
             return None;
         }
         let block = LogBlock::new(first_seq, &block, bytes.clone());
+        if block.last_seq() > head {
+            break;
+        }
         blocks.push(block);
     }
-    let last = blocks.last()?.last_seq();
-    (last > after && last <= head).then_some(blocks)
+    (blocks.last()?.last_seq() > after).then_some(blocks)
 }
 
 /// The end of a log, in memory: what live readers get without a read.
@@ -85,6 +87,11 @@ impl Tail {
         {
             self.bytes -= oldest.bytes.len();
         }
+    }
+
+    /// The seq before its first block.
+    pub(super) fn start(&self) -> Option<u64> {
+        self.blocks.front().map(|first| first.first_seq - 1)
     }
 
     /// The blocks behind seq `after`, or `None` if the tail begins later.
@@ -239,6 +246,7 @@ pub(super) fn page<'b>(
 ) -> Result<Page, Stop> {
     let mut page = Page { end: from, ..Page::default() };
     let (mut operations, mut decompressed) = (0, 0);
+    //= RLY-34
     for block in blocks {
         if lens.passes_over(&block.header) {
             page.end = block.last_seq();
@@ -267,11 +275,105 @@ pub(super) fn page<'b>(
             || operations > budget.operations
             || decompressed > MAX_DECOMPRESSED
             || frame > MAX_FRAME as u64;
-        let (false, Ok(seq)) = (full && !page.blocks.is_empty(), Seq::new(block.first_seq)) else { break };
+        if full && !page.blocks.is_empty() {
+            break;
+        }
+        let Ok(seq) = Seq::new(block.first_seq) else { return Err(Stop::Leave(GoodbyeReason::RESTARTING)) };
+        //= RLY-36
         page.first_seqs.push(seq);
+        //= RLY-35
         page.blocks.push(bytes);
         page.bytes = after;
+        //= RLY-41
         page.end = block.last_seq();
     }
     Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::op::{Op, OpKind};
+    use crate::value::{Fields, Value};
+    use crate::wire::{CollectionName, FieldName, Timestamp};
+
+    const ALL: Lens = Lens { capabilities: Capabilities::ALL, wanted: None, own: None };
+
+    /// A block of one operation with that many bytes of data, the `seq`th of its node and of the log.
+    fn stored(seq: u64, data: usize, compression: Compression) -> StoredBlock {
+        let node = NodeId::new(uuid::Uuid::from_u128(1)).unwrap();
+        let value = Value::Data(vec![0; data].into());
+        let fields = Fields::new(vec![(FieldName::new("x").unwrap(), value)]).unwrap();
+        let place = (CollectionName::new("c").unwrap(), uuid::Uuid::nil());
+        let timestamp = Timestamp::new(seq, node).unwrap();
+        let op = Op::new((node, seq), timestamp, OpKind::Insert, place, fields).unwrap();
+        let mut builder = BlockBuilder::new(node, seq);
+        builder.push(&op).unwrap();
+        let bytes = Bytes::copy_from_slice(builder.finish(compression).unwrap());
+        StoredBlock { first_seq: seq, bytes }
+    }
+
+    fn taken(blocks: Vec<StoredBlock>, lens: &Lens) -> usize {
+        let blocks = log_blocks(0, MAX_SEQ, blocks).unwrap();
+        let budget = Budget { bytes: u64::MAX, room: u64::MAX, operations: u64::MAX };
+        let page = page(0, blocks.iter(), lens, budget, &mut Encoder::default()).unwrap();
+        let frame = 20 + 39 + page.blocks.iter().map(|block| 8 + block.len()).sum::<usize>();
+        assert!(frame <= MAX_FRAME, "{frame}");
+        page.blocks.len()
+    }
+
+    #[test]
+    fn a_page_fits_in_a_frame() {
+        let none = Compression::None;
+        assert_eq!(taken((1..=1_100).map(|seq| stored(seq, 1, none)).collect(), &ALL), MAX_BLOCKS);
+        assert_eq!(
+            taken(vec![stored(1, 900_000, none), stored(2, 100_000, none), stored(3, 60_000, none)], &ALL),
+            2
+        );
+        assert_eq!(taken(vec![stored(1, 980_000, none), stored(2, 980_000, none)], &ALL), 1);
+    }
+
+    //= MSG-34 test
+    #[test]
+    fn a_page_does_not_blow_up() {
+        let blocks: Vec<_> = (1..=9).map(|seq| stored(seq, 900_000, Compression::Lz4)).collect();
+        assert_eq!(taken(blocks.clone(), &ALL), 4);
+        let plain = Lens { capabilities: Capabilities::NONE.with(Capability::CRDT), ..ALL };
+        assert_eq!(taken(blocks, &plain), 1);
+    }
+
+    #[test]
+    fn what_a_store_reads_is_checked() {
+        let block = |seq| stored(seq, 1, Compression::None);
+        let seqs = |after, head, blocks: &[u64]| {
+            let blocks = log_blocks(after, head, blocks.iter().map(|seq| block(*seq)).collect());
+            blocks.map(|blocks| blocks.iter().map(|block| block.first_seq).collect::<Vec<_>>())
+        };
+        assert_eq!(seqs(0, 9, &[1, 2]), Some(vec![1, 2]));
+        assert_eq!(seqs(1, 9, &[1, 2]), Some(vec![1, 2]), "it may begin before");
+        assert_eq!(seqs(0, 2, &[1, 2, 3]), Some(vec![1, 2]), "what is not known to be durable is left out");
+        for (after, head, blocks) in
+            [(0, 9, &[][..]), (0, 9, &[2]), (0, 9, &[1, 3]), (2, 9, &[1, 2]), (0, 0, &[1])]
+        {
+            assert_eq!(seqs(after, head, blocks), None, "{blocks:?}");
+        }
+        assert!(
+            log_blocks(0, 9, vec![StoredBlock { first_seq: 1, bytes: Bytes::from_static(b"x") }]).is_none()
+        );
+    }
+
+    #[test]
+    fn a_tail_forgets_its_oldest_blocks() {
+        let blocks =
+            log_blocks(0, 9, (1..=3).map(|seq| stored(seq, 1, Compression::None)).collect()).unwrap();
+        let mut tail = Tail::new();
+        let max = 2 * blocks[0].bytes.len();
+        blocks.into_iter().for_each(|block| tail.push(block, max));
+        let after = |seq| Some(tail.after(seq)?.map(|block| block.first_seq).collect::<Vec<_>>());
+        assert_eq!(after(0), None);
+        assert_eq!(after(1), Some(vec![2, 3]));
+        assert_eq!(after(3), Some(vec![]));
+    }
 }

@@ -15,7 +15,7 @@ impl Relay {
     /// Bytes came: takes every frame that is whole now.
     pub(super) fn received(&mut self, conn: ConnId, mut bytes: Bytes) {
         let now = self.io.ms();
-        if let Some(connection) = self.connections.get_mut(&conn) {
+        if let Some(connection) = self.connections.get_mut(&conn).filter(|_| !bytes.is_empty()) {
             connection.link.heard(now, bytes.len());
         }
         while let Some(connection) = self.connections.get_mut(&conn) {

@@ -62,7 +62,8 @@ impl Requests {
         self.ids.push(id);
     }
 
-    /// Its last frame was sent (SES-70).
+    /// Its last frame was sent.
+    //= SES-70
     pub(super) fn done(&mut self, id: u32) {
         self.ids.retain(|other| *other != id);
     }
@@ -196,7 +197,7 @@ impl Active<'_> {
             let Active { link, session, database, io } = self;
             let Some(first) = session.requests.queue.front() else { break };
             session.requests.serving = true;
-            let (request, id) = (Asked::Request(link.conn), database.id);
+            let (request, id) = (Asked::Request(database.id, link.conn), database.id);
             match &first.what {
                 What::Pull { from, bytes, .. } => {
                     if *from < database.history.head() && database.tail.after(*from).is_none() {
@@ -206,6 +207,7 @@ impl Active<'_> {
                     }
                 }
                 What::Query { query, after, limit } => {
+                    //= RLY-53
                     let (query, after, limit) = (query.clone(), *after, *limit);
                     io.ask(request, |ticket| Output::RunQuery { ticket, database: id, query, after, limit });
                 }
@@ -270,6 +272,7 @@ impl Active<'_> {
     pub(super) fn counted(&mut self, counts: StateCounts) -> Result<(), Stop> {
         let Some(Request { id, .. }) = self.session.requests.served() else { return Ok(()) };
         let StateCounts { seq, operations, nodes, live_records, collections } = counts;
+        //= RLY-57
         let head = self.database.history.name(seq);
         let extensions = Extensions::EMPTY;
         let state = SyncState { head, operations, nodes, live_records, collections, extensions };
@@ -290,6 +293,7 @@ impl Active<'_> {
         match reader {
             Reader::Pull(_) => self.failed(ErrorCode::STORE_UNAVAILABLE),
             // Nothing answers a subscription that was answered before; its client comes back.
+            //= RLY-59
             Reader::Subscription(..) => Err(Stop::Leave(GoodbyeReason::RESTARTING)),
         }
     }

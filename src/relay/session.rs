@@ -130,10 +130,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(opening: Opening, grant: Grant, database: DatabaseId, mark: Mark) -> Self {
-        let Opening { node, key, capabilities, update_bytes, .. } = opening;
-        let Grant { principal, rights, expires_at } = grant;
-        Self {
+    /// The session of a connection that is welcomed, if it was granted.
+    pub(super) fn new(opening: Opening, database: DatabaseId, mark: Mark) -> Option<Self> {
+        let Opening { node, key, capabilities, update_bytes, grant, .. } = opening;
+        let Grant { principal, rights, expires_at } = grant?;
+        Some(Self {
             database,
             node,
             key,
@@ -146,7 +147,7 @@ impl Session {
             pushing: Pushing::new(mark),
             requests: Requests::default(),
             subscriptions: Subscriptions::default(),
-        }
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::link::Link;
 use super::page::{Budget, Lens, LogBlock, Page, Wanted, page, read_after, wanted};
 use super::session::{Active, Session};
 use crate::message::{self, Extensions, List, LogBlocks, Message, Update, UpdateAck};
+use crate::mutant::Mutant;
 use crate::registry::ErrorCode;
 use crate::wire::Position;
 
@@ -62,7 +63,10 @@ struct Subscription {
 
 impl Subscription {
     /// Bytes of blocks after which nothing more is sent for now.
-    const fn room(&self) -> u64 {
+    fn room(&self) -> u64 {
+        if Mutant::WindowIgnored.is_on() && self.window > 0 {
+            return u64::MAX;
+        }
         self.window.saturating_sub(self.unacked_bytes)
     }
 
@@ -99,7 +103,16 @@ impl Subscription {
         if page.bytes > 0 {
             self.count(new.seq(), page.bytes);
         } else {
+            //= SES-88
             self.moved_at = io.ms();
+        }
+    }
+
+    /// Sends an update that only moves the position, if it is time for it.
+    fn move_on(&mut self, link: &mut Link, io: &mut Io, history: &History) {
+        if self.moves_at() <= io.ms() {
+            let page = Page { end: self.at, ..Page::default() };
+            self.send(link, io, history, page);
         }
     }
 
@@ -182,6 +195,7 @@ impl Active<'_> {
         if subscriptions.used.contains(number) {
             return close(ErrorCode::DUPLICATE_SUBSCRIPTION, "a subscription's number is used once");
         }
+        //= RLY-60
         if !subscriptions.used.add(number) {
             return close(ErrorCode::RATE_LIMITED, "count the numbers of subscriptions up");
         }
@@ -255,11 +269,13 @@ impl Active<'_> {
             &mut **session;
         let Some(subscription) = subscriptions.get_mut(number) else { return Ok(()) };
         if subscription.wait == Wait::Read && read.is_none() {
+            // A read may take long: what was passed over before is told in time.
+            subscription.move_on(link, io, &database.history);
             return Ok(());
         }
         let lens = Lens {
             capabilities: *capabilities,
-            wanted: subscription.wanted.clone(),
+            wanted: subscription.wanted.clone().filter(|_| !Mutant::FilterLeaks.is_on()),
             own: Some((*node, *welcome_mark)),
         };
         let history = &database.history;
@@ -283,6 +299,9 @@ impl Active<'_> {
                 page(from, blocks, &lens, budget, &mut io.encoder)?
             } else if let Some(blocks) = read.and_then(|read| read_after(read, from)) {
                 page(from, blocks, &lens, budget, &mut io.encoder)?
+            } else if let Some(start) = database.tail.start().filter(|_| Mutant::LiveBeforeHead.is_on()) {
+                subscription.at = start;
+                continue;
             } else {
                 break Wait::Read;
             };
@@ -301,10 +320,7 @@ impl Active<'_> {
             let page = Page { end: subscription.at, ..Page::default() };
             subscription.send(link, io, history, page);
         }
-        if subscription.moves_at() <= io.ms() {
-            let page = Page { end: subscription.at, ..Page::default() };
-            subscription.send(link, io, history, page);
-        }
+        subscription.move_on(link, io, history);
         link.arm(io, subscription.moves_at());
 
         let place = (link.conn, number);
@@ -315,8 +331,9 @@ impl Active<'_> {
         }
         subscription.wait = wait;
         if wait == Wait::Read {
-            let (from, room) = (subscription.at, subscription.room());
-            database.read(io, from, room, Reader::Subscription(link.conn, number));
+            // What is passed over takes no room.
+            let bytes = if subscription.wanted.is_some() { u64::MAX } else { subscription.room() };
+            database.read(io, subscription.at, bytes, Reader::Subscription(link.conn, number));
         }
         Ok(())
     }

@@ -93,6 +93,17 @@ fn key<'a>(input: &'a [u8], known: &mut Known<'a>) -> Res<'a, Key<'a>> {
     Ok((rest, Key { name: place, rank: 0 }))
 }
 
+/// The name of a field that was checked before, as bytes.
+#[inline]
+fn checked_key(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (byte, rest) = input.split_first()?;
+    if let Some((name, _)) = COMMON.get(usize::from(*byte).wrapping_sub(1)) {
+        return Some((name.as_bytes(), rest));
+    }
+    let (len, rest) = rest.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
+}
+
 /// Reads `count` fields and shows each to `seen`.
 #[inline(always)]
 pub(crate) fn each_field<'a>(
@@ -160,10 +171,10 @@ impl<'a> FieldsRef<'a> {
     #[inline]
     pub(crate) fn each_raw(self, mut seen: impl FnMut(&'a [u8], &'a [u8])) {
         let mut rest = self.raw;
-        while let Ok((value_at, key)) = key(rest, &mut Known::none())
+        while let Some((name, value_at)) = checked_key(rest)
             && let Ok((after, _)) = value(value_at, &Context::ANY)
         {
-            seen(key.name.as_bytes(), value_at.get(..value_at.len() - after.len()).unwrap_or_default());
+            seen(name, value_at.get(..value_at.len() - after.len()).unwrap_or_default());
             rest = after;
         }
     }

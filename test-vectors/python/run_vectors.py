@@ -126,6 +126,8 @@ def main() -> int:
     manifest = json.loads(arguments.manifest.read_bytes())
     passed = failed = 0
     for entry in manifest["files"]:
+        if entry["target"].startswith("session/"):  # It has neither end.
+            continue
         wanted = arguments.paths
         if wanted and not any(part in entry["path"] for part in wanted):
             continue

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 use blazedb_relay_conformance::meaning::{Context, Target, decode, encode, hex, unhex};
 use blazedb_relay_conformance::merge;
+use blazedb_relay_conformance::session::{self, Role};
 use blazedb_relay_conformance::vectors::{self, Expected, MERGE, MergeTest, Test, compare};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
@@ -21,6 +22,8 @@ use crate::output::{self, BAD, BOLD, FAINT, GOOD, WORD, grouped, wrap};
 const MAX_LISTED: usize = 20;
 /// Longest text of one failure that is listed.
 const MAX_TEXT: usize = 400;
+/// Where chance begins in this program's ends.
+const SEED: u64 = 7;
 /// How often another implementation is started again after it died.
 const MAX_DEATHS: usize = 5;
 
@@ -37,9 +40,11 @@ pub(crate) fn run(args: &args::Vectors) -> Result<Outcome> {
     };
     let files = vectors::load(&folder).map_err(unread)?;
     let merges = vectors::load_merge(&folder).map_err(unread)?;
+    let sessions = vectors::load_session(&folder).map_err(unread)?;
     let bytes = files.iter().flat_map(|file| file.tests.iter().map(|test| Vector::Bytes(file.target, test)));
     let chosen: Vec<_> = bytes
         .chain(merges.iter().map(Vector::Merge))
+        .chain(sessions.iter().map(Vector::Session))
         .filter(|vector| args.targets.is_empty() || args.targets.contains(&vector.target()))
         .filter(|vector| args.id.as_ref().is_none_or(|prefix| vector.id().starts_with(prefix)))
         .collect();
@@ -75,6 +80,7 @@ fn find(from: &Path) -> Result<PathBuf> {
 enum Vector<'a> {
     Bytes(Target, &'a Test),
     Merge(&'a MergeTest),
+    Session(&'a session::Test),
 }
 
 impl Vector<'_> {
@@ -82,6 +88,7 @@ impl Vector<'_> {
         match self {
             Self::Bytes(target, _) => VectorTarget::Bytes(*target),
             Self::Merge(_) => VectorTarget::Merge,
+            Self::Session(test) => VectorTarget::Session(test.role),
         }
     }
 
@@ -89,6 +96,7 @@ impl Vector<'_> {
         match self {
             Self::Bytes(_, test) => &test.id,
             Self::Merge(test) => &test.id,
+            Self::Session(test) => &test.id,
         }
     }
 
@@ -96,6 +104,7 @@ impl Vector<'_> {
         match self {
             Self::Bytes(_, test) => &test.spec,
             Self::Merge(test) => &test.spec,
+            Self::Session(test) => &test.spec,
         }
     }
 }
@@ -121,7 +130,9 @@ impl Tested {
         let names = names.context("the harness named no targets")?;
         let targets = names.iter().filter_map(Json::as_str).filter_map(|name| match name {
             MERGE => Some(VectorTarget::Merge),
-            name => Target::from_name(name).map(VectorTarget::Bytes),
+            name => Target::from_name(name)
+                .map(VectorTarget::Bytes)
+                .or_else(|| Role::of(name).map(VectorTarget::Session)),
         });
         let targets = targets.collect();
         Ok(Self::Other { child, command: command.to_vec(), targets, deaths: 0 })
@@ -233,6 +244,7 @@ fn test_all(tested: &mut Tested, tests: &[Vector<'_>], offsets: bool) -> Result<
         let verdict = match vector {
             Vector::Bytes(target, test) => run_one(tested, *target, test, offsets),
             Vector::Merge(test) => run_merge(tested, test),
+            Vector::Session(test) => run_session(tested, test),
         };
         let what = match &verdict {
             Ok(None) => {
@@ -286,6 +298,41 @@ fn run_merge(tested: &mut Tested, test: &MergeTest) -> Result<Option<String>, Si
         return Ok(Some(format!("merge in the order {order:?}, twice: wanted {}, got {got}", test.expect)));
     }
     Ok(None)
+}
+
+/// What is wrong with the walk through one session vector, at the first step at which something is.
+fn run_session(tested: &mut Tested, test: &session::Test) -> Result<Option<String>, Silence> {
+    match tested {
+        Tested::This => {
+            let Ok(what) = session::run(&mut session::This::new(SEED), test);
+            Ok(what)
+        }
+        Tested::Other { child, .. } => {
+            let what = session::run(&mut Harness(child), test)?;
+            child.ask(json!({ "op": "session", "end": true }))?.ok();
+            Ok(what)
+        }
+    }
+}
+
+/// An end in another process.
+struct Harness<'c>(&'c mut Child);
+
+impl session::Peer for Harness<'_> {
+    type Error = Silence;
+
+    fn start(&mut self, role: Role, start: &Json) -> Result<Result<(), String>, Silence> {
+        let answer = self.0.ask(json!({ "op": "session", "target": role.target(), "start": start }))?;
+        Ok(answer.map(|_| ()).map_err(|(code, _)| code))
+    }
+
+    fn step(&mut self, at_ms: u64, input: &Json) -> Result<Result<session::Answer, String>, Silence> {
+        let request = json!({ "op": "session", "at_ms": at_ms.to_string(), "input": input });
+        Ok(match self.0.ask(request)? {
+            Ok(ok) => session::Answer::from_json(&ok).ok_or_else(|| format!("the answer is {ok}")),
+            Err((code, _)) => Err(code),
+        })
+    }
 }
 
 fn print_text(report: &Report) -> Result<()> {

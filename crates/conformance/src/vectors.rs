@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use crate::meaning::{Target, hex, parse_json, unhex};
+use crate::session::{self, Role};
 
 /// One file of vectors.
 #[derive(Clone, Debug)]
@@ -106,7 +107,7 @@ impl core::error::Error for LoadError {}
 /// # Errors
 /// If a file is missing, is not JSON, or is not of the form that test-vectors/README.md describes.
 pub fn load(folder: &Path) -> Result<Vec<File>, LoadError> {
-    each_file(folder, |target| target != MERGE, file)
+    each_file(folder, |target| Target::from_name(target).is_some(), file)
 }
 
 /// Reads the merge vectors that `MANIFEST.json` in `folder` names.
@@ -123,6 +124,22 @@ pub fn load_merge(folder: &Path) -> Result<Vec<MergeTest>, LoadError> {
             tests.into_iter().flatten().map(read_merge_test).collect::<Option<Vec<_>>>()
         },
     )?;
+    Ok(files.into_iter().flatten().collect())
+}
+
+/// Reads the session vectors that `MANIFEST.json` in `folder` names.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_session(folder: &Path) -> Result<Vec<session::Test>, LoadError> {
+    let read_file = |_: &str, json: &Json| {
+        let role = Role::of(json["target"].as_str()?)?;
+        let groups = json["groups"].as_array()?.iter();
+        let tests = groups.map(|group| group["tests"].as_array()).collect::<Option<Vec<_>>>()?;
+        let tests = tests.into_iter().flatten();
+        tests.map(|test| session::Test::read(role, test)).collect::<Option<Vec<_>>>()
+    };
+    let files = each_file(folder, |target| Role::of(target).is_some(), read_file)?;
     Ok(files.into_iter().flatten().collect())
 }
 

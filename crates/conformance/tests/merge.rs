@@ -110,7 +110,7 @@ fn merged(states: &[&State]) -> State {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     //= MRG-4 test
     //= MRG-6 test

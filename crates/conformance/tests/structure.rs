@@ -17,11 +17,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["error", "limits", "registry"]),
     ("value", &["error", "limits", "registry", "wire"]),
     ("op", &["error", "limits", "registry", "wire", "value"]),
-    ("merge", &["error", "limits", "registry", "wire", "value", "op"]),
+    ("merge", &["error", "limits", "mutant", "registry", "wire", "value", "op"]),
+    ("mutant", &[]),
     ("block", &["error", "limits", "registry", "wire", "op"]),
     ("message", &["error", "limits", "registry", "wire", "value", "block"]),
     ("frame", &["error", "limits", "registry", "wire"]),
     ("codec", &["error", "limits", "registry", "wire", "value", "op", "block", "message", "frame"]),
+    ("time", &[]),
+    ("relay", &["error", "limits", "mutant", "registry", "time", "wire", "op", "block", "message", "frame", "codec"]),
+    (
+        "client",
+        &[
+            "error", "limits", "mutant", "registry", "time", "wire", "value", "op", "merge", "block", "message",
+            "frame", "codec",
+        ],
+    ),
     ("lib", &["error", "limits", "registry", "wire", "value", "op", "block", "message", "frame", "codec"]),
 ];
 
@@ -61,7 +71,7 @@ fn module(path: &Path, src: &Path) -> String {
 
 /// Code without its unit tests, which may use what they test with, and may fill a file.
 fn code<'a>(path: &Path, text: &'a str) -> &'a str {
-    if path.ends_with("testing.rs") || path.ends_with("tests.rs") {
+    if path.ends_with("testing.rs") || path.ends_with("tests.rs") || path.iter().any(|part| part == "tests") {
         return "";
     }
     text.split("#[cfg(test)]").next().unwrap_or_default()

@@ -82,12 +82,12 @@ impl Session {
         self.node = Some(node.identity.node);
         //= SES-1
         self.enter(Trigger::Opened);
-        // The largest handshake is far below the frame limit.
-        drop(self.send(Message::Handshake(handshake), 0));
+        self.say(Message::Handshake(handshake));
         self.timers.greet(now);
     }
 
-    /// Settles and goes on, or becomes a new node.
+    //= SES-16
+    /// Settles and goes on, or becomes a new node. The relay's time is for people.
     pub(super) fn welcome(&mut self, replica: &mut Replica, now: u64, welcome: &Welcome<'_>) {
         self.agreed = match self.agree(replica, welcome) {
             Ok(agreed) => agreed,
@@ -112,6 +112,7 @@ impl Session {
         self.timers.activate(now, u64::from(welcome.heartbeat.milliseconds()));
         //= SES-43
         self.pushes.begin(mark.node_seq().get() + 1);
+        self.restoring.reading_moved();
         self.event(Event::Active { head: welcome.head });
         self.look_at_reader(replica);
     }

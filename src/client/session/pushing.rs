@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use super::{Event, NewNode, Output, Session, State};
 use crate::block::{BlockBuilder, Blocks, Compression};
 use crate::client::deliver::{Block, Outcome};
-use crate::client::{Queued, Replica};
+use crate::client::{Change, Queued, Replica};
 use crate::codec::Ids;
 use crate::limits::MAX_BLOCK_OPS;
 use crate::message::{Extensions, Message, Push, PushAck, PushBlocks, PushEntry};
+use crate::mutant::Mutant;
 use crate::op::{OpRef, Visit};
 use crate::registry::{Capabilities, Capability, ErrorCode};
 use crate::wire::Timestamp;
@@ -120,7 +121,7 @@ impl Session {
     /// Sends what is to be sent and may be sent now.
     pub(super) fn push(&mut self, replica: &Replica, now: u64) {
         self.pushes.rate_at = None;
-        self.pushes.blocked = false;
+        self.pushes.blocked = self.closing;
         if self.closing || !self.may_push_again(replica, now) {
             return;
         }
@@ -238,6 +239,7 @@ impl Session {
         Ok(Built { block, bytes: bytes.to_vec(), ids_check: ids.check(), timestamps })
     }
 
+    //= SES-105
     fn lacks_crdt(&self, queued: &Queued) -> Option<Timestamp> {
         if self.agreed.capabilities.has(Capability::CRDT) {
             return None;
@@ -298,7 +300,7 @@ impl Session {
                 let named = push.block.first + u64::from(index);
                 let outcome = replica.refuse(push.block, named, code, self.spare);
                 if let Some((_, last)) = outcome.requeued {
-                    self.pushes.halves.push(Half { last, most: count.div_ceil(2) });
+                    self.pushes.halves.push(Half { last, most: (count / 2).max(1) });
                 }
                 if outcome.restored_refused.is_some() {
                     self.restoring.refused(code);
@@ -306,7 +308,7 @@ impl Session {
                 let clock_set_back = outcome.clock_set_back;
                 self.tell(outcome, Some(code));
                 if clock_set_back {
-                    return self.end_for_new_node(Some(NewNode::ClockSetBack));
+                    self.end_for_new_node(Some(NewNode::ClockSetBack));
                 }
             }
             //= SES-51
@@ -318,11 +320,15 @@ impl Session {
                 self.pushes.later_until = Some(self.pushes.later_until.map_or(until, |at| at.max(until)));
             }
         }
-        self.drop_what_is_forbidden(replica);
     }
 
     /// Commits what an answer or a delivery has done, and tells the application.
-    pub(super) fn tell(&mut self, outcome: Outcome, code: Option<ErrorCode>) {
+    pub(super) fn tell(&mut self, mut outcome: Outcome, code: Option<ErrorCode>) {
+        if Mutant::PositionBeforeOperations.is_on() {
+            let moves = |change: &mut Change| matches!(change, Change::Position(..) | Change::Seen(_));
+            let first = outcome.changes.extract_if(.., moves).collect();
+            self.commit(first);
+        }
         self.commit(outcome.changes);
         if !outcome.durable.is_empty() {
             self.event(Event::Durable(outcome.durable));

@@ -36,6 +36,18 @@ struct Subscription {
 }
 
 impl Subscription {
+    const fn new(collections: CollectionSet, window: u64) -> Self {
+        Self {
+            collections,
+            window,
+            number: None,
+            position: Position::START,
+            unacknowledged: 0,
+            ack_at: None,
+            caught_up: false,
+        }
+    }
+
     const fn has_reached(&self, head: Position) -> bool {
         self.number.is_some() && self.position.seq() >= head.seq()
     }
@@ -77,26 +89,17 @@ impl Session {
         if self.subscriptions.by_set(&collections).is_some() {
             return self.set_window(&collections, window);
         }
-        self.subscriptions.all.push(Subscription {
-            collections,
-            window,
-            number: None,
-            position: Position::START,
-            unacknowledged: 0,
-            ack_at: None,
-            caught_up: false,
-        });
+        self.subscriptions.all.push(Subscription::new(collections, window));
     }
 
     pub(super) fn unsubscribe(&mut self, collections: &CollectionSet) {
-        let Some(Subscription { number: Some(number), .. }) = self.subscriptions.remove(collections) else {
-            return;
-        };
+        let removed = self.subscriptions.remove(collections);
+        self.restoring.reading_moved();
+        let Some(number) = removed.and_then(|subscription| subscription.number) else { return };
         self.requests.finish_subscribe(number);
         if self.state == State::Active {
             let unsubscribe = Unsubscribe { subscription: number, extensions: Extensions::EMPTY };
-            // It can always be built.
-            drop(self.send(Message::Unsubscribe(unsubscribe), 0));
+            self.say(Message::Unsubscribe(unsubscribe));
         }
     }
 
@@ -122,6 +125,7 @@ impl Session {
             if living >= self.agreed.subscriptions {
                 let collections = wanted.collections.clone();
                 self.subscriptions.remove(&collections);
+                self.restoring.reading_moved();
                 let failure = Failure::NotSent(ErrorCode::TOO_MANY_SUBSCRIPTIONS);
                 self.event(Event::SubscriptionEnded { collections, failure });
                 continue;
@@ -171,6 +175,7 @@ impl Session {
         self.requests.finish_subscribe(number);
         self.deliver(replica, &collections, update.new, update.blocks);
         if reached {
+            self.restoring.reading_moved();
             self.event(Event::CaughtUp(collections));
         }
         if half_used {
@@ -215,8 +220,7 @@ impl Session {
             window: subscription.window,
             extensions: Extensions::EMPTY,
         };
-        // It can always be built.
-        drop(self.send(Message::UpdateAck(ack), 0));
+        self.say(Message::UpdateAck(ack));
     }
 
     /// A subscribe was refused.
@@ -227,11 +231,12 @@ impl Session {
         //= SES-72
         if unknown && subscription.position != Position::START {
             // Its number is used up; it begins anew with another one.
-            subscription.number = None;
+            *subscription = Subscription::new(collections.clone(), subscription.window);
             let changes = replica.forget_position(&collections);
             return self.commit(changes);
         }
         self.subscriptions.remove(&collections);
+        self.restoring.reading_moved();
         self.event(Event::SubscriptionEnded { collections, failure });
     }
 

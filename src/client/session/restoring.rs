@@ -10,12 +10,14 @@ use crate::registry::{Capability, ErrorCode};
 /// others (SES-59).
 const LONGEST_WAIT_MS: u64 = 30_000;
 
-/// How far this connection is with what is in doubt.
+/// How far this connection is with what is uncertain or in doubt.
 #[derive(Debug, Default)]
 pub(super) struct Restoring {
     stage: Stage,
     /// An operation of SES-60 was refused with `WRITE_FORBIDDEN`.
     forbidden: bool,
+    /// Subscriptions have moved since uncertain operations were looked at.
+    moved: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ enum Stage {
     Reading,
     /// Until the random time is over.
     Waiting { until: u64 },
+    /// It is over, but there are new subscriptions, which have not reached the head.
+    Waited,
     /// Nothing is in doubt, or what was has been put into the outbox.
     Done,
 }
@@ -33,7 +37,7 @@ impl Restoring {
     pub(super) const fn deadline(&self) -> Option<u64> {
         match self.stage {
             Stage::Waiting { until } => Some(until),
-            Stage::Reading | Stage::Done => None,
+            Stage::Reading | Stage::Waited | Stage::Done => None,
         }
     }
 
@@ -41,12 +45,20 @@ impl Restoring {
     pub(super) fn refused(&mut self, code: ErrorCode) {
         self.forbidden |= code == ErrorCode::WRITE_FORBIDDEN;
     }
+
+    /// A subscription has reached welcome's head, or has ended; or the connection is active now.
+    pub(super) const fn reading_moved(&mut self) {
+        self.moved = true;
+    }
 }
 
 impl Session {
     //= SES-59
     pub(super) fn restore(&mut self, replica: &mut Replica, now: u64) {
-        if self.restoring.stage == Stage::Done || !self.subscriptions.have_reached(self.agreed.head) {
+        if matches!(self.restoring.stage, Stage::Waiting { until } if until <= now) {
+            self.restoring.stage = Stage::Waited;
+        }
+        if !self.subscriptions.have_reached(self.agreed.head) {
             return;
         }
         match self.restoring.stage {
@@ -54,44 +66,52 @@ impl Session {
                 let until = now.saturating_add(self.random.up_to(LONGEST_WAIT_MS));
                 self.restoring.stage = Stage::Waiting { until };
             }
-            Stage::Waiting { until } if now < until => {}
-            Stage::Waiting { .. } => {
+            Stage::Reading => self.restoring.stage = Stage::Done,
+            Stage::Waited => {
                 let changes = replica.restore(self.agreed.capabilities.has(Capability::CRDT));
                 self.commit(changes);
                 self.restoring.stage = Stage::Done;
             }
-            Stage::Reading | Stage::Done => self.restoring.stage = Stage::Done,
+            Stage::Waiting { .. } | Stage::Done => {}
         }
     }
 
     //= SES-64
-    pub(super) fn drop_what_is_forbidden(&mut self, replica: &mut Replica) {
-        if self.restoring.forbidden && replica.outbox.restored() == 0 {
-            let changes = replica.drop_state(self.spare);
-            self.commit(changes);
-            self.event(Event::Dropped);
-            self.end_for_new_node(Some(NewNode::RestoreForbidden));
+    /// Whether the client begins anew, because what it holds may not be brought back.
+    pub(super) fn drop_what_is_forbidden(&mut self, replica: &mut Replica) -> bool {
+        if !self.restoring.forbidden || replica.outbox.restored() > 0 {
+            return false;
         }
+        let changes = replica.drop_state(self.spare);
+        self.commit(changes);
+        self.event(Event::Dropped);
+        self.end_for_new_node(Some(NewNode::RestoreForbidden));
+        true
     }
 
     //= SES-23
     pub(super) fn send_uncertain_again(&mut self, replica: &mut Replica) {
+        if !core::mem::take(&mut self.restoring.moved) {
+            return;
+        }
         let taken = replica.node().acknowledged.node_seq().get();
-        let uncertain: Vec<u64> = replica
-            .outbox
-            .range(0, taken)
-            .filter(|(_, queued)| queued.uncertain)
-            .map(|(number, _)| number)
-            .collect();
-        // Of a transaction, all or none.
-        let is_settled = |number: u64| {
+        let mut settled = Vec::new();
+        let mut from = 0;
+        while let Some((number, _)) = replica.outbox.range(from, taken).find(|(_, queued)| queued.uncertain) {
+            // Of a transaction, all or none.
             let (first, last) = replica.outbox.transaction_of(number);
-            replica.outbox.range(first, last).all(|(_, queued)| {
+            let mut transaction = replica.outbox.range(first, last);
+            let is_settled = transaction.all(|(_, queued)| {
                 let collection = queued.op.op().head.collection;
                 self.subscriptions.have_reached_for(collection, self.agreed.head)
-            })
-        };
-        let settled: Vec<u64> = uncertain.into_iter().filter(|number| is_settled(*number)).collect();
+            });
+            if is_settled {
+                // An honest mark does not cut through a transaction. What lies behind another one keeps its
+                // number, since it is pushed under that.
+                settled.extend(number..=last.min(taken));
+            }
+            from = last + 1;
+        }
         if !settled.is_empty() {
             let changes = replica.send_again(&settled);
             self.commit(changes);

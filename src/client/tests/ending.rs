@@ -120,6 +120,31 @@ fn goodbye_says_when_to_come_back() {
     assert_eq!(client.goodbye(GoodbyeReason::OVERLOADED)[2], "reconnect After(5000)");
 }
 
+//= SES-12 test
+#[test]
+fn a_session_closes_its_transport_before_it_is_over() {
+    let endings: [fn(&mut Client) -> Vec<String>; 4] = [
+        |client| client.error(0, ErrorCode::REPLACED, 0),
+        |client| client.error(0, ErrorCode::OVERLOADED, 0),
+        |client| client.goodbye(GoodbyeReason::RESTARTING),
+        |client| client.accepted(9, 1, 1),
+    ];
+    for end in endings {
+        let outputs = end(&mut connected());
+        let place = |what: &str| outputs.iter().position(|output| output.starts_with(what)).unwrap();
+        assert!(place("close") < place("reconnect"), "{outputs:?}");
+        assert_eq!(place("reconnect"), outputs.len() - 1);
+    }
+}
+
+#[test]
+fn who_wanted_to_end_it_decides_when_to_come_back() {
+    let mut client = connected();
+    client.command(Command::Close);
+    let outputs = client.error(0, ErrorCode::REPLACED, 0);
+    assert_eq!(outputs[2..], ["! NewNode(Replaced)", "! Ended(NewNode)", "reconnect OnOrder"]);
+}
+
 //= SES-96 test
 #[test]
 fn it_ends_in_order_when_pushes_have_their_acks() {
@@ -152,7 +177,10 @@ fn after_goodbye_it_takes_what_comes_and_says_nothing() {
         ],
     );
     // What is wrong is not told any more.
-    assert_eq!(client.update(1, pos(7, 5), pos(7, 6), &[]), closed("PROTOCOL_ERROR")[1..]);
+    assert_eq!(
+        client.update(1, pos(7, 5), pos(7, 6), &[]),
+        ["close Some(PROTOCOL_ERROR)", "! Ended(Fault(PROTOCOL_ERROR))", "reconnect OnOrder"],
+    );
 }
 
 #[test]
@@ -163,4 +191,25 @@ fn it_can_end_before_it_has_begun() {
     client.input(Input::Opened);
     assert_eq!(client.command(Command::Close), ["goodbye done"]);
     assert_eq!(client.goodbye(GoodbyeReason::DONE), ["close None", "! Ended(Ordered)", "reconnect OnOrder"]);
+}
+
+//= SES-106 test
+#[test]
+fn a_welcome_that_crosses_a_goodbye_is_ignored() {
+    let mut client = Client::new(0);
+    client.input(Input::Opened);
+    assert_eq!(client.command(Command::Close), ["goodbye done"]);
+    assert_eq!(client.welcome(&Hello::default()), NOTHING);
+    assert_eq!(client.goodbye(GoodbyeReason::DONE), ["close None", "! Ended(Ordered)", "reconnect OnOrder"]);
+}
+
+#[test]
+fn what_waits_for_others_does_not_hold_up_the_end() {
+    let mut client = Client::new(1);
+    client.connect();
+    client.write(&[update(1, 1)]);
+    client.input(Input::Written);
+    assert_eq!(client.command(Command::Close), NOTHING);
+    // Nothing but the heartbeat is left to wait for.
+    assert_eq!(client.session.poll_timeout(), Some(client.now + 30_000));
 }

@@ -6,6 +6,7 @@
 mod doubt;
 mod ending;
 mod history;
+mod hostile;
 mod opening;
 mod pushing;
 mod reading;
@@ -140,6 +141,7 @@ impl Client {
         self.check();
     }
 
+    //= SES-37 test
     /// What was stored is what is there.
     fn check(&self) {
         let loaded = Replica::load(self.stored.iter().cloned()).unwrap();
@@ -217,7 +219,7 @@ impl Client {
             head: welcome.head,
             limits: List::new(&limits).unwrap(),
             heartbeat: Heartbeat::new(30_000).unwrap(),
-            relay_time: 0,
+            relay_time: 1 << 60,
             extensions: Extensions::EMPTY,
         }))
     }

@@ -46,6 +46,15 @@ fn a_handshake_names_what_was_given_and_seen() {
     );
 }
 
+//= SES-16 test
+#[test]
+fn the_clock_does_not_follow_the_relays_time() {
+    let mut client = Client::new(0);
+    client.now = 1 << 50;
+    client.connect();
+    assert_eq!(client.write(&[update(1, 1)]), [at(1, A)]);
+}
+
 /// What comes of a welcome that breaks a rule.
 fn fault(welcome: &Hello) -> Vec<String> {
     let mut client = Client::new(0).with(Config { query: Offer::Not, crdt: Offer::Must, ..config() });

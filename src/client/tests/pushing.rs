@@ -194,15 +194,15 @@ fn a_refused_operation_leaves_and_the_others_are_sent_again() {
             "! rejected 3A WRITE_FORBIDDEN",
             "! changed c.3",
             // Number 6 first, in blocks of at most half the size.
-            "push #2 A 6..8",
-            "! sent 6A 1A 2A",
+            "push #2 A 6..7",
+            "! sent 6A 1A",
         ],
     );
     assert_eq!(client.replica.node().acknowledged.check(), check);
     assert_eq!(client.replica.write_state(at(3, A)), WriteState::Rejected(ErrorCode::WRITE_FORBIDDEN));
     assert_eq!((client.f(2), client.f(3)), (Some(1.into()), None));
     let outputs = client.wait(100);
-    assert_eq!(outputs, ["push #3 A 9..10", "! sent 4A 5A"]);
+    assert_eq!(outputs, ["push #3 A 8..9", "! sent 2A 4A", "push #4 A 10..10", "! sent 5A"]);
     // Dismissed, it is gone.
     let key = client.replica.rejected().next().unwrap().key();
     let changes = client.replica.dismiss(key);
@@ -361,6 +361,7 @@ fn a_clock_too_far_ahead_is_set_back_once() {
 }
 
 //= OPS-18 test
+//= SES-105 test
 #[test]
 fn what_needs_crdt_waits_for_a_connection_with_it() {
     let mut client = Client::new(1);

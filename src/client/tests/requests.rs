@@ -1,6 +1,7 @@
 //! Requests and their answers (SPEC.md 10.9), and authentication.
 
 use super::*;
+use crate::client::Query;
 use crate::registry::LimitId;
 
 fn connected() -> Client {
@@ -14,7 +15,7 @@ fn pull(ticket: u64, collections: CollectionSet) -> Command {
 }
 
 fn query(ticket: u64, limit: u32) -> Command {
-    let query = crate::client::Query {
+    let query = Query {
         collection: collection("c"),
         after: pos(7, 2),
         selection: Selection::default(),

@@ -28,7 +28,7 @@ fn a_write_is_one_local_transaction() {
     assert_eq!(changes.len(), 1);
     let written = replica.write(&[update(1, 1), update(2, 1)]).unwrap();
     assert_eq!(written.timestamps, [at(1, A), at(2, A)]);
-    let changes: Vec<_> = written.changes.iter().map(|change| show::change(change)).collect();
+    let changes: Vec<_> = written.changes.iter().map(show::change).collect();
     assert_eq!(changes, ["+1 1A", "+2 2A", "node A 0/2 clock 2 merged 0"]);
     let transactions: Vec<_> = replica.outbox().map(|queued| queued.transaction).collect();
     assert_eq!(transactions, [Some(at(1, A)); 2]);
@@ -162,7 +162,7 @@ fn an_update_can_name_the_version_that_it_was_made_on() {
 fn a_replay_keeps_timestamps_and_gives_numbers() {
     let mut client = Client::new(1);
     let changes = client.replica.replay(&[op(Z, 77, at(40, Z), 1, 1), op(Z, 9, at(30, Z), 2, 2)]).unwrap();
-    let shown: Vec<_> = changes.iter().map(|change| show::change(change)).collect();
+    let shown: Vec<_> = changes.iter().map(show::change).collect();
     assert_eq!(shown, ["+2 40Z", "+3 30Z", "node A 0/3 clock 40 merged 0"]);
     client.store(changes);
     assert_eq!(client.replica.outbox().map(|queued| queued.transaction).collect::<Vec<_>>(), [None; 3]);

@@ -257,6 +257,19 @@ fn what_is_passed_over_moves_the_position() {
     assert_eq!(world.pass(10_000), [""; 0]);
 }
 
+//= SES-87 test
+#[test]
+fn a_position_moves_although_a_read_takes_long() {
+    let mut world = World::new(Config { tail_bytes: 0, ..Config::default() });
+    world.join(9);
+    world.join(1);
+    world.send(1, subscribe(1, (0, 0), WIDE, &["b"]));
+    assert_eq!(write(&mut world, &[one(9, 1)]), ["read after 0, 1048576 bytes"]);
+    assert_eq!(world.answer(), [""; 0]);
+    assert_eq!(write(&mut world, &[one(9, 2)]), ["read after 1, 1048576 bytes"]);
+    assert_eq!(world.pass(6_000), ["5000: 1 < update 1: 0 -> e1:1 []"]);
+}
+
 //= SES-75 test
 //= SES-84 test
 #[test]
@@ -333,6 +346,7 @@ fn subscriptions_keep_to_rights_and_history() {
     assert_eq!(world.send(1, subscribe(5, (1, 0), 1, &["open"])), ["1 < update 5: e1:0 -> 0 []"]);
 }
 
+//= RLY-59 test
 #[test]
 fn a_failed_read_lets_the_reader_come_back() {
     let mut world = cold(&[1]);

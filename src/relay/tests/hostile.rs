@@ -148,6 +148,7 @@ fn a_flood_of_pings_costs_one_answer_each_time_and_then_is_not_read() {
     assert_eq!(world.flush(1), ["1 resume"]);
 }
 
+//= RLY-60 test
 #[test]
 fn who_uses_numbers_of_subscriptions_without_order_is_stopped() {
     let mut world = World::with(&[1]);

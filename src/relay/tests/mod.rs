@@ -9,6 +9,7 @@ mod ending;
 mod hostile;
 mod opening;
 mod pushing;
+mod random;
 mod requests;
 mod show;
 mod timers;

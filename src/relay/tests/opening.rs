@@ -51,6 +51,7 @@ fn a_database_is_opened_once_for_all_who_wait() {
 }
 
 //= RLY-11 test
+//= RLY-59 test
 //= NEG-1 test
 //= NEG-3 test
 //= NEG-7 test

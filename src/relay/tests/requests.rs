@@ -229,6 +229,7 @@ fn large_answers_wait_for_the_transport() {
     assert_eq!(world.flush(1), ["1 resume", "1 < pulled #4 e1:18000 []"]);
 }
 
+//= RLY-59 test
 #[test]
 fn a_failed_read_fails_the_pull() {
     let mut world = filled(Config { tail_bytes: 0, ..Config::default() });
@@ -295,4 +296,32 @@ fn lost_rights_end_what_they_covered() {
     assert_eq!(rows(&mut world, &[1], b""), [""; 0]);
     let mut world = World::with(&[1]);
     assert_eq!(changed(&mut world, Access::NONE), [""; 0]);
+}
+
+//= RLY-52 test
+#[test]
+fn slow_readers_and_queries_delay_no_acks() {
+    let mut world = World::new(Config { tail_bytes: 0, ..Config::default() });
+    world.join(1);
+    world.join(2);
+    world.send(1, push(1, &[block(1, 1, &[("a", 1)])]));
+    world.answer();
+    world.send(2, subscribe(1, (0, 0), 1_000, &[]));
+    world.send(2, query(2, (0, 0), 0));
+    assert_eq!(world.send(1, push(2, &[block(1, 2, &[("a", 2)])])), ["append n1 1-2 [2:1]"]);
+    let append = world.asked.pop_back().unwrap();
+    world.asked.push_front(append);
+    assert_eq!(world.answer(), ["1 < ack #2 2-e1:2"]);
+}
+
+//= SES-90 test
+#[test]
+fn credentials_without_a_right_to_the_database_leave_none() {
+    let mut world = World::with(&[1]);
+    world.send(1, authenticate(9, "ann"));
+    assert_eq!(world.fail(ErrorCode::INTERNAL_ERROR), ["1 < error #9 Request INTERNAL_ERROR"]);
+    world.send(1, subscribe(5, (0, 0), 0, &[]));
+    world.send(1, authenticate(9, "ann"));
+    let outputs = ["1 < error #9 Request FORBIDDEN", "1 < goodbye restarting 1000+30000"];
+    assert_eq!(world.fail(ErrorCode::FORBIDDEN), outputs);
 }

@@ -72,12 +72,16 @@ impl World {
 
     /// Gives an input, and shows all outputs.
     pub(crate) fn input(&mut self, input: Input) -> Vec<String> {
+        self.outputs(input).iter().map(show).collect()
+    }
+
+    /// Gives an input, and all outputs.
+    pub(crate) fn outputs(&mut self, input: Input) -> Vec<Output> {
         let now = Time { monotonic_ms: self.ms, unix_ms: UNIX_MS + self.ms };
         self.relay.handle(now, input);
-        let mut shown = Vec::new();
-        while let Some(output) = self.relay.poll_output() {
-            shown.push(show(&output));
-            match &output {
+        let outputs: Vec<_> = core::iter::from_fn(|| self.relay.poll_output()).collect();
+        for output in &outputs {
+            match output {
                 Output::Send { conn, head, blocks } => {
                     let bytes = head.len() + blocks.iter().map(Bytes::len).sum::<usize>();
                     *self.unsent.entry(*conn).or_default() += bytes;
@@ -94,10 +98,10 @@ impl World {
                 | Output::Read { .. }
                 | Output::MintEpoch { .. }
                 | Output::RunQuery { .. }
-                | Output::CountState { .. } => self.asked.push_back(output),
+                | Output::CountState { .. } => self.asked.push_back(output.clone()),
             }
         }
-        shown
+        outputs
     }
 
     pub(crate) fn open(&mut self, conn: u64) -> Vec<String> {
@@ -167,7 +171,7 @@ impl World {
         self.input(Input::Failed { ticket, code })
     }
 
-    fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         self.log.last().map_or(0, last_seq)
     }
 
@@ -179,7 +183,7 @@ impl World {
         epoch
     }
 
-    fn truth(&mut self, output: &Output) -> Input {
+    pub(crate) fn truth(&mut self, output: &Output) -> Input {
         let ticket = ticket(output);
         match output {
             Output::Authorize { credentials, .. } => Input::Authorized {
@@ -254,7 +258,7 @@ impl World {
     }
 }
 
-fn last_seq(block: &StoredBlock) -> u64 {
+pub(crate) fn last_seq(block: &StoredBlock) -> u64 {
     block.first_seq + u64::from(BlockRef::decode(&block.bytes).unwrap().header().span) - 1
 }
 

@@ -26,7 +26,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub(super) fn json(key: &str, wanted: &'static str) -> Self {
+    pub(crate) fn json(key: &str, wanted: &'static str) -> Self {
         Self::Json { key: key.into(), wanted }
     }
 }
@@ -82,71 +82,71 @@ pub fn parse_json(text: &str) -> Result<Json, String> {
     Ok(json)
 }
 
-pub(super) fn refuse<T>(key: &str, wanted: &'static str) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(key: &str, wanted: &'static str) -> Result<T, Refusal> {
     Err(Refusal::json(key, wanted))
 }
 
-pub(super) fn get<'a>(json: &'a Json, key: &str) -> Result<&'a Json, Refusal> {
+pub(crate) fn get<'a>(json: &'a Json, key: &str) -> Result<&'a Json, Refusal> {
     json.get(key).ok_or_else(|| Refusal::json(key, "there"))
 }
 
-pub(super) fn text<'a>(json: &'a Json, key: &str) -> Result<&'a str, Refusal> {
+pub(crate) fn text<'a>(json: &'a Json, key: &str) -> Result<&'a str, Refusal> {
     get(json, key)?.as_str().ok_or_else(|| Refusal::json(key, "a string"))
 }
 
-pub(super) fn items<'a>(json: &'a Json, key: &str) -> Result<&'a [Json], Refusal> {
+pub(crate) fn items<'a>(json: &'a Json, key: &str) -> Result<&'a [Json], Refusal> {
     get(json, key)?.as_array().map(Vec::as_slice).ok_or_else(|| Refusal::json(key, "an array"))
 }
 
-pub(super) fn boolean(json: &Json, key: &str) -> Result<bool, Refusal> {
+pub(crate) fn boolean(json: &Json, key: &str) -> Result<bool, Refusal> {
     get(json, key)?.as_bool().ok_or_else(|| Refusal::json(key, "true or false"))
 }
 
-pub(super) fn parse<T: FromStr>(text: &str, key: &str) -> Result<T, Refusal> {
+pub(crate) fn parse<T: FromStr>(text: &str, key: &str) -> Result<T, Refusal> {
     text.parse().map_err(|_| Refusal::json(key, "a number of the field's type, in decimal, as a string"))
 }
 
-pub(super) fn number<T: FromStr>(json: &Json, key: &str) -> Result<T, Refusal> {
+pub(crate) fn number<T: FromStr>(json: &Json, key: &str) -> Result<T, Refusal> {
     parse(text(json, key)?, key)
 }
 
-pub(super) fn numbers<T: FromStr>(json: &Json, key: &str) -> Result<Vec<T>, Refusal> {
+pub(crate) fn numbers<T: FromStr>(json: &Json, key: &str) -> Result<Vec<T>, Refusal> {
     items(json, key)?.iter().map(|item| parse(item.as_str().unwrap_or_default(), key)).collect()
 }
 
-pub(super) fn bits(json: &Json, key: &str) -> Result<u64, Refusal> {
+pub(crate) fn bits(json: &Json, key: &str) -> Result<u64, Refusal> {
     u64::from_str_radix(text(json, key)?, 16).map_err(|_| Refusal::json(key, "16 hex digits"))
 }
 
-pub(super) fn check(json: &Json, key: &str) -> Result<u32, Refusal> {
+pub(crate) fn check(json: &Json, key: &str) -> Result<u32, Refusal> {
     u32::from_str_radix(text(json, key)?, 16).map_err(|_| Refusal::json(key, "8 hex digits"))
 }
 
-pub(super) fn bytes(json: &Json, key: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn bytes(json: &Json, key: &str) -> Result<Vec<u8>, Refusal> {
     unhex(text(json, key)?).ok_or_else(|| Refusal::json(key, "hex"))
 }
 
-pub(super) fn uuid(json: &Json, key: &str) -> Result<Uuid, Refusal> {
+pub(crate) fn uuid(json: &Json, key: &str) -> Result<Uuid, Refusal> {
     Uuid::parse_str(text(json, key)?).map_err(|_| Refusal::json(key, "a UUID"))
 }
 
-pub(super) fn node(json: &Json, key: &str) -> Result<NodeId, Refusal> {
+pub(crate) fn node(json: &Json, key: &str) -> Result<NodeId, Refusal> {
     Ok(NodeId::new(uuid(json, key)?)?)
 }
 
-pub(super) fn timestamp(json: &Json) -> Result<Timestamp, Refusal> {
+pub(crate) fn timestamp(json: &Json) -> Result<Timestamp, Refusal> {
     Ok(Timestamp::new(number(json, "counter")?, node(json, "node")?)?)
 }
 
-pub(super) fn timestamp_json(timestamp: Timestamp) -> Json {
+pub(crate) fn timestamp_json(timestamp: Timestamp) -> Json {
     json!({ "counter": timestamp.counter().to_string(), "node": timestamp.node().to_string() })
 }
 
-pub(super) fn position(json: &Json) -> Result<Position, Refusal> {
+pub(crate) fn position(json: &Json) -> Result<Position, Refusal> {
     Ok(Position::new(number(json, "epoch")?, number(json, "seq")?)?)
 }
 
-pub(super) fn position_json(position: Position) -> Json {
+pub(crate) fn position_json(position: Position) -> Json {
     json!({ "epoch": position.epoch().to_string(), "seq": position.seq().to_string() })
 }
 

@@ -1,10 +1,10 @@
 //! What bytes mean, as the JSON of test-vectors/README.md, and back, through the production codec.
 
-mod json;
+pub(crate) mod json;
 mod message;
-mod op;
+pub(crate) mod op;
 mod query;
-mod value;
+pub(crate) mod value;
 
 use blazedb_relay::block::BlockRef;
 use blazedb_relay::codec;

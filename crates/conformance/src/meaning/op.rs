@@ -12,7 +12,7 @@ use super::json::{
 };
 use super::value::{fields, fields_json};
 
-pub(super) fn op_json(op: &OpRef<'_>) -> Json {
+pub(crate) fn op_json(op: &OpRef<'_>) -> Json {
     let head = &op.head;
     json!({
         "node": head.node.to_string(),
@@ -30,7 +30,7 @@ pub(super) fn op_json(op: &OpRef<'_>) -> Json {
     })
 }
 
-pub(super) fn op(json: &Json) -> Result<Op, Refusal> {
+pub(crate) fn op(json: &Json) -> Result<Op, Refusal> {
     let kind = match text(json, "kind")? {
         "insert" => OpKind::Insert,
         "update" => OpKind::Update,
@@ -49,7 +49,7 @@ pub(super) fn op(json: &Json) -> Result<Op, Refusal> {
 }
 
 /// The meaning of a block and its canonical form (SPEC.md 6.4).
-pub(super) fn block_json(
+pub(crate) fn block_json(
     block: &BlockRef<'_>,
     capabilities: Capabilities,
 ) -> Result<(Json, Vec<u8>), DecodeError> {
@@ -77,7 +77,7 @@ pub(super) fn block_json(
     Ok((json, canonical))
 }
 
-pub(super) fn block(json: &Json) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn block(json: &Json) -> Result<Vec<u8>, Refusal> {
     if text(json, "encoding")? != "rows" {
         return refuse("encoding", "rows");
     }

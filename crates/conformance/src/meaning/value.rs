@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::json::{Refusal, bits, bytes, get, hex, items, refuse, text, timestamp, timestamp_json, uuid};
 
-pub(super) fn value_json(value: ValueRef<'_>) -> Json {
+pub(crate) fn value_json(value: ValueRef<'_>) -> Json {
     match value {
         ValueRef::Null => json!({ "type": "null" }),
         ValueRef::Bool(value) => json!({ "type": "bool", "value": value }),
@@ -52,11 +52,11 @@ fn entries_json(entries: EntriesRef<'_>) -> Json {
     entries.iter().map(|(key, value)| json!([key, value_json(value)])).collect()
 }
 
-pub(super) fn fields_json(fields: FieldsRef<'_>) -> Json {
+pub(crate) fn fields_json(fields: FieldsRef<'_>) -> Json {
     fields.iter().map(|(name, value)| json!([name, value_json(value)])).collect()
 }
 
-pub(super) fn value(json: &Json) -> Result<Value, Refusal> {
+pub(crate) fn value(json: &Json) -> Result<Value, Refusal> {
     Ok(match text(json, "type")? {
         "null" => Value::Null,
         "bool" => Value::Bool(super::json::boolean(json, "value")?),
@@ -119,11 +119,11 @@ fn named(json: &Json) -> Result<Vec<(FieldName, Value)>, Refusal> {
 }
 
 /// The fields of an operation.
-pub(super) fn fields(json: &Json) -> Result<Fields, Refusal> {
+pub(crate) fn fields(json: &Json) -> Result<Fields, Refusal> {
     Ok(Fields::new(named(json)?)?)
 }
 
 /// The fields of a record.
-pub(super) fn plain_fields(json: &Json) -> Result<Fields, Refusal> {
+pub(crate) fn plain_fields(json: &Json) -> Result<Fields, Refusal> {
     Ok(Fields::plain(named(json)?)?)
 }

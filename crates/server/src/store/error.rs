@@ -73,7 +73,7 @@ impl ErrorKind {
 
 impl Error {
     /// An error about `place`.
-    pub(super) fn new(kind: ErrorKind, place: &Path, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, place: &Path, detail: impl Into<String>) -> Self {
         Self { kind, place: place.into(), detail: detail.into() }
     }
 

@@ -48,13 +48,14 @@ pub fn lint() -> Result<()> {
         }
     }
     let merges = super::merge::lint(&lint.rules, &mut lint.wrong)?;
+    let sessions = super::session::lint(&lint.rules, &mut lint.wrong)?;
     if !lint.wrong.is_empty() {
         bail!("{} things are wrong:\n{}", lint.wrong.len(), lint.wrong.join("\n"));
     }
     println!(
         "{} vectors in {} files are well formed",
-        lint.ids.len() + merges.tests,
-        files.len() + merges.files
+        lint.ids.len() + merges.tests + sessions.tests,
+        files.len() + merges.files + sessions.files
     );
     Ok(())
 }

@@ -13,6 +13,7 @@ mod op_order;
 mod ops;
 mod pieces;
 mod records;
+mod session;
 mod values;
 
 use core::fmt::Write as _;
@@ -54,11 +55,13 @@ pub fn generate(check: bool) -> Result<()> {
     let mut manifest = Vec::new();
     let mut count = 0;
     let mut built = Vec::new();
+    let sessions = session::files()?;
     for file in files() {
         let tests: usize = file.groups.iter().map(|group| group.tests.len()).sum();
         built.push((file.path.to_owned(), file_json(&file, tests)?, tests));
     }
     built.extend(merge::files()?);
+    built.extend(sessions);
     for (path, json, tests) in built {
         let text = pretty(&json)?;
         let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -39,7 +39,8 @@ impl SqliteStore {
     /// this process or another. The copy is one file, good for [`Self::restore`].
     ///
     /// # Errors
-    /// `Missing`, or `Exists` if `to` is there. Nothing is left at `to` then.
+    /// `Missing`, or `Exists` if `to` is there, or a log that an earlier file of that name left. Nothing is
+    /// left at `to` then.
     pub fn backup(file: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
         copy(file, to, progress, |_| Ok(()))
     }
@@ -49,8 +50,8 @@ impl SqliteStore {
     /// (SPEC.md 11.4).
     ///
     /// # Errors
-    /// `Missing`, `Foreign`, `Newer` or `Damaged` about the copy, or `Exists` about the database. Nothing is
-    /// in its place then.
+    /// `Missing`, `Foreign`, `Newer` or `Damaged` about the copy, or `Exists` about the database or a log that
+    /// an earlier file of its name left. Nothing is in its place then.
     pub fn restore(
         &self,
         from: &Path,
@@ -72,12 +73,8 @@ fn copy(
     progress: &mut dyn FnMut(Progress),
     finish: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<(), Error> {
-    if to.exists() {
-        return Err(Error::new(ErrorKind::Exists, to, ""));
-    }
-    let mut part = to.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    refuse_occupied(to)?;
+    let part = beside(to, ".part");
     let failed = |error: std::io::Error| Error::new(ErrorKind::Failed, &part, error.to_string());
     // What an earlier copy that was cut short left.
     match fs::remove_file(&part) {
@@ -88,6 +85,23 @@ fn copy(
     copy_pages(&source, from, &part, progress, finish).inspect_err(|_| drop(fs::remove_file(&part)))?;
     fs::rename(&part, to).map_err(failed)?;
     lasting(to).map_err(failed)
+}
+
+/// Whoever moves a database away may leave its logs. SQLite takes one for that of any file which gets the
+/// name, and would write into the copy what the other file's changes were.
+fn refuse_occupied(to: &Path) -> Result<(), Error> {
+    let beside = ["-wal", "-journal"].map(|suffix| beside(to, suffix));
+    match beside.iter().map(PathBuf::as_path).chain([to]).find(|path| path.exists()) {
+        Some(path) => Err(Error::new(ErrorKind::Exists, path, "")),
+        None => Ok(()),
+    }
+}
+
+/// The file of that name and suffix.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn copy_pages(
