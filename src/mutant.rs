@@ -3,6 +3,11 @@
 //!
 //! Without the feature `mutants` none can be switched on, and the compiler leaves nothing of them.
 
+#![cfg_attr(
+    not(feature = "mutants"),
+    allow(unreachable_pub, reason = "what is public with the feature is not without it")
+)]
+
 #[cfg(feature = "mutants")]
 use core::sync::atomic::{AtomicU8, Ordering};
 

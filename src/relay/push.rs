@@ -312,7 +312,8 @@ impl Active<'_> {
             Verdict::Accept(_) => None,
         };
         let last = pushing.pushes.back().filter(|_| pushing.pushes.len() == 1);
-        let entries = last.and_then(|push| push.verdicts.as_ref()?.iter().map(refused).collect::<Option<Vec<_>>>());
+        let entries =
+            last.and_then(|push| push.verdicts.as_ref()?.iter().map(refused).collect::<Option<Vec<_>>>());
         if let Some(entries) = entries {
             ack(self.link, self.io, request_id, &entries);
         }

@@ -24,12 +24,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("frame", &["error", "limits", "registry", "wire"]),
     ("codec", &["error", "limits", "registry", "wire", "value", "op", "block", "message", "frame"]),
     ("time", &[]),
-    ("relay", &["error", "limits", "mutant", "registry", "time", "wire", "op", "block", "message", "frame", "codec"]),
+    (
+        "relay",
+        &[
+            "error", "limits", "mutant", "registry", "time", "wire", "op", "block", "message", "frame",
+            "codec",
+        ],
+    ),
     (
         "client",
         &[
-            "error", "limits", "mutant", "registry", "time", "wire", "value", "op", "merge", "block", "message",
-            "frame", "codec",
+            "error", "limits", "mutant", "registry", "time", "wire", "value", "op", "merge", "block",
+            "message", "frame", "codec",
         ],
     ),
     ("lib", &["error", "limits", "registry", "wire", "value", "op", "block", "message", "frame", "codec"]),

@@ -1,8 +1,8 @@
 //! Properties of the state machines and of the merge.
 
 use arbitrary::Unstructured;
-use blazedb_relay::message::{Extensions, Message, Ping, SyncStateRequest};
 use blazedb_relay::merge::{Heard, State};
+use blazedb_relay::message::{Extensions, Message, Ping, SyncStateRequest};
 use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::relay::{Config, Framing, Input};
 use blazedb_relay::value::{Entries, Fields, Value};
@@ -69,7 +69,7 @@ fn action(rig: &mut Rig, random: &mut Random, hostile: bool) -> Result<(), Wrong
     };
     let number = u32::try_from(random.below(4)).unwrap_or(0);
     match step {
-        0..=3 => rig.push(conn, *random.pick(&["bugs", "notes", FORBIDDEN]), random.within(1..=3), 0),
+        0..=3 => rig.push(conn, random.pick::<&str>(&["bugs", "notes", FORBIDDEN]), random.within(1..=3), 0),
         4..=7 => {
             let which = random.below(rig.questions().max(1));
             let fails = random.chance(150);
@@ -89,7 +89,7 @@ fn action(rig: &mut Rig, random: &mut Random, hostile: bool) -> Result<(), Wrong
         14 => rig.lose_log(random.chance(500)),
         15 => rig.push(conn, "bugs", 1, random.within(0..=2)),
         16 => {
-            let garbage: Vec<u8> = (0..random.below(60)).map(|_| random.next().to_be_bytes()[0]).collect();
+            let garbage: Vec<u8> = (0..random.below(60)).map(|_| random.any().to_be_bytes()[0]).collect();
             rig.send(conn, garbage)
         }
         17 => rig.unsubscribe(conn, number),
@@ -163,12 +163,13 @@ pub fn merge_converge(data: &[u8]) {
 fn operation(u: &mut Unstructured<'_>, number: u64) -> Option<Op> {
     let node = NodeId::new(Uuid::from_u128(u128::from(u.int_in_range(1..=3_u8).ok()?))).ok()?;
     let timestamp = Timestamp::new(u.int_in_range(1..=12).ok()?, node).ok()?;
-    let record = (CollectionName::new("c").ok()?, Uuid::from_u128(u128::from(u.int_in_range(1..=2_u8).ok()?)));
+    let record =
+        (CollectionName::new("c").ok()?, Uuid::from_u128(u128::from(u.int_in_range(1..=2_u8).ok()?)));
     if u.ratio(1, 8).ok()? {
         return Op::new((node, number), timestamp, OpKind::Delete, record, Fields::default()).ok();
     }
     let value = value(u, timestamp, 3)?;
-    let fields = Fields::new(vec![(FieldName::new(*u.choose(&["f", "g"]).ok()?).ok()?, value)]).ok()?;
+    let fields = Fields::new(vec![(FieldName::new(u.choose(&["f", "g"]).ok()?).ok()?, value)]).ok()?;
     Op::new((node, number), timestamp, OpKind::Update, record, fields).ok()
 }
 

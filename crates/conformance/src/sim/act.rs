@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::device::{identity, readable, set_of};
 use super::plan::{Act, COLLECTIONS};
 use super::random::Random;
-use super::world::{Event, World};
+use super::world::{Event, Stage, World};
 
 const FIELDS: [&str; 4] = ["title", "count", "tags", "x"];
 const KEYS: [&str; 3] = ["a", "b", "deep"];
@@ -18,6 +18,10 @@ const KEYS: [&str; 3] = ["a", "b", "deep"];
 impl World {
     /// The application on a device does something, and goes on after a while.
     pub(super) fn act(&mut self, index: usize) {
+        if self.stage == Stage::Calm {
+            let subscribe = Command::Subscribe { collections: self.devices[index].set(), window: 1 << 20 };
+            return self.feed_device(index, Input::Command(subscribe));
+        }
         if !self.is_chaos() || self.devices[index].process.is_none() {
             return;
         }
@@ -209,7 +213,9 @@ impl World {
     // Choosing.
 
     fn choose_record(&mut self) -> Uuid {
-        Uuid::from_u128(0x5EED_0000_0000_4000_8000_0000_0000_0000 + self.random.below(self.plan.records) as u128)
+        Uuid::from_u128(
+            0x5EED_0000_0000_4000_8000_0000_0000_0000 + self.random.below(self.plan.records) as u128,
+        )
     }
 
     fn choose_collection(&mut self, index: usize, forbidden: bool) -> Option<CollectionName> {
@@ -231,7 +237,7 @@ impl World {
         }
         let record = self.choose_record();
         let random = &mut self.random;
-        let name = FieldName::new(*random.pick(&FIELDS)).ok()?;
+        let name = FieldName::new(random.pick::<&str>(&FIELDS)).ok()?;
         let write = match act {
             Act::Delete => Write::delete(collection, record),
             Act::Increment => {
@@ -247,14 +253,14 @@ impl World {
                 Write::patch(collection, record, (name, &keys), value).ok()?
             }
             Act::Sealed => {
-                let bytes: Vec<u8> = (0..20).map(|_| random.next().to_be_bytes()[0]).collect();
+                let bytes: Vec<u8> = (0..20).map(|_| random.any().to_be_bytes()[0]).collect();
                 let fields = Fields::new(vec![(name, Value::Sealed(bytes.into()))]).ok()?;
                 Write::update(collection, record, fields)
             }
             Act::Large => {
                 // Now and then as much as makes a reader's transport full.
                 let words = if random.chance(30) { 20_000 } else { random.below(1_000) };
-                let text: String = (0..words).map(|_| format!("{:x}", random.next())).collect();
+                let text: String = (0..words).map(|_| format!("{:x}", random.any())).collect();
                 Write::update(collection, record, Fields::new(vec![(name, text.as_str().into())]).ok()?)
             }
             Act::Insert => Write::insert(collection, record, some_fields(random)?),

@@ -12,7 +12,9 @@ use super::store::{Log, write_of};
 use super::world::{Event, World};
 use crate::merge::{Content, Model, contents};
 
-type Writes = BTreeSet<(Timestamp, Vec<u8>)>;
+type Write = (Timestamp, Vec<u8>);
+type Writes = BTreeSet<Write>;
+type Rows = BTreeMap<Write, bytes::Bytes>;
 
 /// What anyone held when things calmed down.
 #[derive(Debug, Default)]
@@ -20,14 +22,14 @@ pub(super) struct Held {
     /// The log's operations.
     log: Vec<bytes::Bytes>,
     /// For each device, its durable state and what its outbox had.
-    devices: Vec<(State, BTreeMap<(Timestamp, Vec<u8>), bytes::Bytes>)>,
+    devices: Vec<(State, Rows)>,
 }
 
 impl Held {
     pub(super) fn of(world: &World) -> Self {
         let device = |device: &super::device::Device| {
             let mut state = State::new();
-            let mut writes = BTreeMap::new();
+            let mut writes = Rows::new();
             if !device.gone {
                 // A state holds what a state held.
                 device.disk.each_entry(|entry| drop(state.put(entry, &mut ())));
@@ -183,7 +185,7 @@ impl World {
     }
 
     /// What is left although every connection has ended, if anything.
-    pub(super) fn left_over(&mut self) -> Option<String> {
+    pub(super) fn left_over(&self) -> Option<String> {
         let open = self.devices.iter().position(|device| device.session().is_some());
         if let Some(index) = open {
             return Some(format!("a session of device {index}"));

@@ -1,13 +1,12 @@
 //! A device: its disk, the application's process on it, and its connection.
 
 use blazedb_relay::client::{
-    Answer, Backoff, Change, CollectionSet, Command, Config, Credentials, End, Event as Told, Failure,
-    Identity, Input, NewNode, Offer, Output, Reconnect, Replica, Session, State,
+    Backoff, Change, CollectionSet, Command, Config, Credentials, Identity, Input, Offer, Output, Reconnect,
+    Replica, Session, State,
 };
-use blazedb_relay::message::RestoreMode;
 use blazedb_relay::registry::ErrorCode;
 use blazedb_relay::relay::{ConnId, Input as RelayInput};
-use blazedb_relay::wire::{CollectionName, DatabaseName, NodeId, NodeKey, Timestamp};
+use blazedb_relay::wire::{CollectionName, DatabaseName, NodeId, NodeKey};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ use super::mutants::Fault;
 use super::plan::{COLLECTIONS, Plan};
 use super::random::Random;
 use super::trace::describe;
-use super::world::{Event, World};
+use super::world::{Event, Stage, World};
 
 /// A device.
 #[derive(Debug)]
@@ -238,9 +237,9 @@ impl World {
         }
         match Replica::load(device.disk.rows()) {
             Ok(loaded) if loaded == *replica => {}
-            Ok(loaded) => self.wrong(|| {
-                format!("device {index}: on disk is\n{loaded:?}\nin memory is\n{replica:?}")
-            }),
+            Ok(loaded) => {
+                self.wrong(|| format!("device {index}: on disk is\n{loaded:?}\nin memory is\n{replica:?}"));
+            }
             Err(_) => self.wrong(|| format!("device {index} can't load what its disk holds")),
         }
     }
@@ -249,16 +248,18 @@ impl World {
     pub(super) fn connect(&mut self, index: usize, process: u64) {
         let now = self.now;
         let device = &mut self.devices[index];
-        if device.processes != process || self.stage == super::world::Stage::Ending {
+        if device.processes != process || self.stage == Stage::Ending {
             return;
         }
-        let Some(running) = device.process.as_mut().filter(|running| running.session.is_none()) else { return };
+        let Some(running) = device.process.as_mut().filter(|running| running.session.is_none()) else {
+            return;
+        };
         if device.offline_until > now {
             let at = device.offline_until;
             return self.at(at, Event::Connect { device: index, process });
         }
         let Ok(database) = DatabaseName::new("app") else { return };
-        let mut config = Config::new(database, self.random.next());
+        let mut config = Config::new(database, self.random.any());
         let offer = |lacks| if lacks { Offer::Not } else { Offer::Can };
         config.crdt = if self.random.chance(50) { Offer::Must } else { Offer::Can };
         if device.lacks_crdt {
@@ -270,7 +271,7 @@ impl World {
         config.block_bytes = *self.random.pick(&[200, 2_000, 65_536]);
         if device.token_until == 0 {
             device.token_until = u64::MAX / 2;
-            if let Some(ms) = self.plan.token_ms.filter(|_| self.stage == super::world::Stage::Chaos) {
+            if let Some(ms) = self.plan.token_ms.filter(|_| self.stage == Stage::Chaos) {
                 device.token_until = now + ms;
             }
         }
@@ -302,20 +303,23 @@ impl World {
         let framing = *self.random.pick(&self.plan.framings);
         let cutting = *self.random.pick(&self.plan.cuttings);
         let capacity = *self.random.pick(&[1_000, 1 << 20]);
-        self.links.insert(conn, Link {
-            device: index,
-            framing,
-            cutting,
-            latency: self.random.within(0..=cutting.most_latency().min(self.plan.latency_ms)),
-            up: Pipe::default(),
-            down: Pipe::default(),
-            waiting: Pipe::default(),
-            flushing: false,
-            capacity,
-            at_client: true,
-            at_relay: true,
-            mark: None,
-        });
+        self.links.insert(
+            conn,
+            Link {
+                device: index,
+                framing,
+                cutting,
+                latency: self.random.within(0..=cutting.most_latency().min(self.plan.latency_ms)),
+                up: Pipe::default(),
+                down: Pipe::default(),
+                waiting: Pipe::default(),
+                flushing: false,
+                capacity,
+                at_client: true,
+                at_relay: true,
+                mark: None,
+            },
+        );
         if let Some(process) = &mut self.devices[index].process {
             process.conn = Some(conn);
         }
@@ -395,7 +399,7 @@ impl World {
     /// Makes changes durable. False if the process did not outlive it.
     pub(super) fn commit(&mut self, index: usize, changes: Vec<Change>) -> bool {
         let device = &mut self.devices[index];
-        if core::mem::replace(&mut device.disk_full, false) && self.stage == super::world::Stage::Chaos {
+        if core::mem::replace(&mut device.disk_full, false) && self.stage == Stage::Chaos {
             self.trace.count("failed commits", 1);
             self.say(|| format!("device {index}: disk full"));
             self.devices[index].disk_full = true;
@@ -418,7 +422,10 @@ impl World {
             self.wrong(|| format!("device {index}: {wrong}"));
             return false;
         }
-        if self.is_chaos() && self.devices[index].kill_after.is_none() && self.random.chance(self.plan.fragile) {
+        if self.is_chaos()
+            && self.devices[index].kill_after.is_none()
+            && self.random.chance(self.plan.fragile)
+        {
             self.devices[index].kill_after = Some(0);
         }
         let device = &mut self.devices[index];
@@ -467,7 +474,7 @@ impl World {
         if let Some(conn) = running.conn.take() {
             self.end_at_client(conn);
         }
-        if self.stage == super::world::Stage::Ending {
+        if self.stage == Stage::Ending {
             return;
         }
         let wait = match reconnect {
@@ -482,126 +489,8 @@ impl World {
         self.after(wait, Event::Connect { device: index, process });
     }
 
-    /// What a session tells the application.
-    fn told(&mut self, index: usize, event: Told) {
-        self.say(|| format!("device {index}: {event:?}"));
-        match event {
-            Told::Active { .. } => {
-                self.trace.count("sessions", 1);
-                self.settled(index);
-            }
-            Told::LostHistory(RestoreMode::Keep) => self.trace.count("lost history, keep", 1),
-            Told::LostHistory(RestoreMode::Discard) => {
-                self.trace.count("lost history, discard", 1);
-                self.devices[index].discarded = true;
-            }
-            Told::NewNode(why) => self.trace.count(new_node(why), 1),
-            Told::Durable(writes) => self.told_durable(index, &writes),
-            Told::Rejected { code, .. } => self.trace.count(
-                match code {
-                    ErrorCode::CLOCK_TOO_FAR_AHEAD => "rejected: clock",
-                    ErrorCode::WRITE_FORBIDDEN => "rejected: forbidden",
-                    _ => "rejected: other",
-                },
-                1,
-            ),
-            Told::RestoreRefused { .. } => self.trace.count("restoring refused", 1),
-            Told::CannotSend { .. } => self.trace.count("cannot send", 1),
-            Told::Later(_) => self.trace.count("later", 1),
-            Told::Dropped => {
-                self.trace.count("state dropped", 1);
-                self.devices[index].dropped = true;
-            }
-            Told::CaughtUp(_) => self.trace.count("caught up", 1),
-            Told::SubscriptionEnded { failure, .. } => self.subscription_ended(index, &failure),
-            Told::Answered { answer, .. } => self.answered(index, answer),
-            Told::UpgradeNeeded => self.trace.count("upgrade needed", 1),
-            Told::Ended(end) => self.ended(index, &end),
-            Told::Sent(_) | Told::Changed(_) => {}
-            other => self.wrong(|| format!("an event that the simulator does not know: {other:?}")),
-        }
-    }
-
-    /// A client goes on as the same node if that is right, and not otherwise (SES-18).
-    fn settled(&mut self, index: usize) {
-        let device = &self.devices[index];
-        let link = device.process.as_ref().and_then(|process| self.links.get(&process.conn?));
-        let (Some(node), Some(told)) = (device.disk.node().copied(), link.and_then(|link| link.mark)) else { return };
-        let known = device.disk.outbox().find(|queued| queued.number() == told.node_seq().get());
-        let own = known.map_or_else(|| node.acknowledged.check(), blazedb_relay::client::Queued::check);
-        if node.acknowledged.node_seq() != told.node_seq() || own != told.check() {
-            self.wrong(|| format!("SES-18: device {index} goes on with {node:?} after {told:?}"));
-        }
-    }
-
-    fn told_durable(&mut self, index: usize, writes: &[Timestamp]) {
-        self.trace.count("told durable", writes.len() as u64);
-        for write in writes {
-            let from = (*write, Vec::new());
-            let found = self.machine.committed.range(from..).next();
-            if found.is_none_or(|((timestamp, _), _)| timestamp != write) {
-                return self.wrong(|| format!("device {index} was told that {write:?} is durable"));
-            }
-        }
-    }
-
-    fn subscription_ended(&mut self, index: usize, failure: &Failure) {
-        self.trace.count("subscriptions ended", 1);
-        match failure {
-            Failure::Refused { code: ErrorCode::FORBIDDEN | ErrorCode::TOO_MANY_SUBSCRIPTIONS, .. }
-            | Failure::NotSent(ErrorCode::TOO_MANY_SUBSCRIPTIONS)
-            | Failure::Ended => {}
-            Failure::Refused { code: ErrorCode::STORE_UNAVAILABLE, .. } => {}
-            other => self.wrong(|| format!("device {index}: a subscription ended: {other:?}")),
-        }
-    }
-
-    fn answered(&mut self, index: usize, answer: Result<Answer, Failure>) {
-        match answer {
-            Ok(Answer::Pulled { .. }) => self.trace.count("pulled", 1),
-            Ok(Answer::Rows { .. }) => self.trace.count("rows", 1),
-            Ok(Answer::Authenticated { .. }) => self.trace.count("authenticated again", 1),
-            Ok(Answer::SyncState { head, operations, .. }) => {
-                self.trace.count("sync states", 1);
-                if head.seq() != operations {
-                    self.wrong(|| format!("device {index}: {operations} operations at {head:?}"));
-                }
-            }
-            Err(_) => self.trace.count("failed requests", 1),
-        }
-    }
-
-    /// A connection has ended. Neither end breaks a rule, so none may say that the other did.
-    fn ended(&mut self, index: usize, end: &End) {
-        let code = match end {
-            End::Fault(code) | End::Refused { code, .. } => *code,
-            End::Transport => return self.trace.count("broken connections", 1),
-            End::Goodbye(_) => return self.trace.count("goodbyes", 1),
-            End::Ordered | End::NewNode => return,
-        };
-        match code {
-            ErrorCode::IDLE_TIMEOUT | ErrorCode::HANDSHAKE_TIMEOUT => self.trace.count("timeouts", 1),
-            ErrorCode::TOKEN_EXPIRED => self.trace.count("expired credentials", 1),
-            ErrorCode::UPGRADE_NEEDED => self.trace.count("closed for an upgrade", 1),
-            // A new node that never connected was copied, too.
-            ErrorCode::NOT_YOUR_NODE => self.trace.count("not your node, twice", 1),
-            code => self.wrong(|| format!("device {index}: the connection ended with {code:?}: {end:?}")),
-        }
-    }
-
     /// The application's last order.
     pub(super) fn close(&mut self, index: usize) {
         self.feed_device(index, Input::Command(Command::Close));
-    }
-}
-
-const fn new_node(why: NewNode) -> &'static str {
-    match why {
-        NewNode::OutOfStep => "new node: out of step",
-        NewNode::Discarded => "new node: discarded",
-        NewNode::Replaced => "new node: replaced",
-        NewNode::NotYourNode => "new node: not your node",
-        NewNode::ClockSetBack => "new node: clock set back",
-        NewNode::RestoreForbidden => "new node: restore forbidden",
     }
 }

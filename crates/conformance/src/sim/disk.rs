@@ -40,7 +40,9 @@ impl Disk {
         }
         if let (Some(node), Some((_, Some(old)))) = (self.node, before) {
             let is_same = node.identity == old.identity;
-            if is_same && (node.given < old.given || node.acknowledged.node_seq() < old.acknowledged.node_seq()) {
+            if is_same
+                && (node.given < old.given || node.acknowledged.node_seq() < old.acknowledged.node_seq())
+            {
                 return Err(format!("a node went back: {old:?} became {node:?}"));
             }
         }
@@ -113,7 +115,10 @@ impl Disk {
             let (above, path) = (above.as_ref(), path.as_ref());
             let is_beginning = above.components().zip(path.components()).all(|(a, b)| a == b);
             let shorter = above.components().count() < path.components().count();
-            above.record() == path.record() && above.collection() == path.collection() && is_beginning && shorter
+            above.record() == path.record()
+                && above.collection() == path.collection()
+                && is_beginning
+                && shorter
         };
         let above = self.registers.iter().filter(|(other, _)| is_above(other));
         above.map(|(_, (timestamp, ..))| *timestamp).max().unwrap_or(Timestamp::NEVER)

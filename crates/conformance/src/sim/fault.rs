@@ -114,7 +114,8 @@ impl World {
 
     fn some_link(&mut self) -> Option<ConnId> {
         let alive = |link: &super::link::Link| link.at_client && link.at_relay;
-        let links: Vec<_> = self.links.iter().filter(|(_, link)| alive(link)).map(|(conn, _)| *conn).collect();
+        let links: Vec<_> =
+            self.links.iter().filter(|(_, link)| alive(link)).map(|(conn, _)| *conn).collect();
         if links.is_empty() { None } else { Some(*self.random.pick(&links)) }
     }
 

@@ -1,6 +1,6 @@
 //! Faults on purpose, and how many seeds it takes to find each.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use blazedb_relay::mutant::Mutant;
 

@@ -277,7 +277,7 @@ fn relay_config(random: &mut Random) -> Config {
         reconnect_after_ms: *random.pick(&[100, 1_000]),
         jitter_ms: *random.pick(&[0, 5_000, 30_000]),
         database_idle_ms: *random.pick(&[500, 600_000]),
-        grease_seed: if random.chance(500) { Some(random.next()) } else { None },
+        grease_seed: if random.chance(500) { Some(random.any()) } else { None },
         ..Config::default()
     }
 }

@@ -26,7 +26,7 @@ impl Random {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn any(&mut self) -> u64 {
         let bits = self.bits();
         // The high bits decide.
         self.chosen.pop().map_or(bits, |byte| u64::from(byte) << 56 | bits >> 8)
@@ -43,7 +43,7 @@ impl Random {
     /// A number from the range, all alike.
     pub fn within(&mut self, range: RangeInclusive<u64>) -> u64 {
         let (first, last) = range.into_inner();
-        let wide = u128::from(self.next()) * (u128::from(last - first) + 1);
+        let wide = u128::from(self.any()) * (u128::from(last - first) + 1);
         first + u64::try_from(wide >> 64).unwrap_or(0)
     }
 
@@ -84,6 +84,6 @@ impl Random {
 
     /// A UUID that is not nil.
     pub fn uuid(&mut self) -> Uuid {
-        Uuid::from_u64_pair(self.next() | 1, self.next())
+        Uuid::from_u64_pair(self.any() | 1, self.any())
     }
 }

@@ -9,8 +9,8 @@ use blazedb_relay::codec::{Context, Packet, ids_check};
 use blazedb_relay::error::BuildError;
 use blazedb_relay::message::{
     Authentication, CollectionRef, Data, DatabaseRef, Extensions, Handshake, LastNodeSeq, List, Message,
-    ProtocolText, PullRequest, Push, PushBlocks, PushEntry, RestoreMode, Subscribe, TableBuilder, UpdateAck,
-    Unsubscribe, VersionRange,
+    ProtocolText, PullRequest, Push, PushBlocks, PushEntry, RestoreMode, Subscribe, TableBuilder,
+    Unsubscribe, UpdateAck, VersionRange,
 };
 use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::registry::{Capabilities, Capability, ErrorCode};
@@ -107,7 +107,8 @@ impl Rig {
             Output::Send { conn, head, blocks } => {
                 let mut frame = BytesMut::from(head.as_ref());
                 blocks.iter().for_each(|block| frame.extend_from_slice(block));
-                let (Some(witness), Some(peer)) = (self.witnesses.get_mut(&conn), self.peers.get_mut(&conn)) else {
+                let (Some(witness), Some(peer)) = (self.witnesses.get_mut(&conn), self.peers.get_mut(&conn))
+                else {
                     return Err(format!("something was sent to {conn:?}, which is not open"));
                 };
                 peer.unsent += frame.len();
@@ -130,9 +131,8 @@ impl Rig {
                 }
             }
             output => {
-                let writes = |output: &Output| {
-                    matches!(output, Output::Append { .. } | Output::MintEpoch { .. })
-                };
+                let writes =
+                    |output: &Output| matches!(output, Output::Append { .. } | Output::MintEpoch { .. });
                 if writes(&output) && self.asked.iter().any(writes) {
                     return Err("two writes of a database at a time".into());
                 }
@@ -342,7 +342,9 @@ impl Rig {
             if peer.pushes > 0 {
                 return Err(format!("{conn:?} has {} pushes without an ack", peer.pushes));
             }
-            let Some(witness) = self.witnesses.get(conn).filter(|witness| witness.is_active()) else { continue };
+            let Some(witness) = self.witnesses.get(conn).filter(|witness| witness.is_active()) else {
+                continue;
+            };
             witness.has_all(&self.log, self.config.window).map_err(|wrong| format!("{conn:?}: {wrong}"))?;
         }
         Ok(())
@@ -444,7 +446,11 @@ impl Rig {
         let Some(peer) = self.peers.get(&conn) else { return Ok(()) };
         for (subscription, position) in peer.subscriptions.clone() {
             let extensions = Extensions::EMPTY;
-            self.message(conn, Message::UpdateAck(UpdateAck { subscription, position, window, extensions }), 0)?;
+            self.message(
+                conn,
+                Message::UpdateAck(UpdateAck { subscription, position, window, extensions }),
+                0,
+            )?;
         }
         Ok(())
     }

@@ -35,16 +35,47 @@ pub(super) struct Serving {
 /// Something that the relay asked for.
 #[derive(Debug)]
 pub(super) enum Job {
-    Authorize { ticket: Ticket, credentials: Credentials },
-    Open { ticket: Ticket, database: DatabaseId },
-    Load { ticket: Ticket, node: NodeId, key: NodeKey, principal: Principal },
-    Append { ticket: Ticket, database: DatabaseId, nodes: Vec<NodeAppend> },
-    Mint { ticket: Ticket },
-    Read { ticket: Ticket, after: u64, max_bytes: usize },
-    Query { ticket: Ticket, after: u64, limit: u32 },
-    Count { ticket: Ticket },
+    Authorize {
+        ticket: Ticket,
+        credentials: Credentials,
+    },
+    Open {
+        ticket: Ticket,
+        database: DatabaseId,
+    },
+    Load {
+        ticket: Ticket,
+        node: NodeId,
+        key: NodeKey,
+        principal: Principal,
+    },
+    Append {
+        ticket: Ticket,
+        database: DatabaseId,
+        nodes: Vec<NodeAppend>,
+    },
+    Mint {
+        ticket: Ticket,
+    },
+    Read {
+        ticket: Ticket,
+        after: u64,
+        max_bytes: usize,
+    },
+    Query {
+        ticket: Ticket,
+        after: u64,
+        limit: u32,
+    },
+    Count {
+        ticket: Ticket,
+    },
     /// It is done; this is the answer. It may be about the database that is open.
-    Done { of_database: bool, input: Input, head: u64 },
+    Done {
+        of_database: bool,
+        input: Input,
+        head: u64,
+    },
 }
 
 impl World {
@@ -365,9 +396,8 @@ impl World {
             }
             self.say(|| "store: the append has an unknown outcome".into());
             // Whatever else this database has under way needs no answer.
-            self.jobs.retain(|_, job| {
-                matches!(job, Job::Authorize { .. } | Job::Done { of_database: false, .. })
-            });
+            self.jobs
+                .retain(|_, job| matches!(job, Job::Authorize { .. } | Job::Done { of_database: false, .. }));
             self.feed_relay(Input::LogLost { database });
             return None;
         }
@@ -423,7 +453,7 @@ impl World {
         }
     }
 
-    fn count_state(&mut self, ticket: Ticket) -> Input {
+    fn count_state(&self, ticket: Ticket) -> Input {
         let log = &self.machine.log;
         let contents = log.model().contents();
         let counts = StateCounts {

@@ -1,8 +1,8 @@
 //! What a relay keeps durably, in memory and as naive as can be. It checks every append as SPEC.md 11
 //! wants it, so that a relay that goes wrong is found at once.
 
+use core::num::NonZeroU64;
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU64;
 
 use blazedb_relay::block::{BlockBuilder, BlockRef, Compression};
 use blazedb_relay::message::{Mark, RestoreMode};
@@ -82,7 +82,7 @@ impl Log {
 
     /// Mints an epoch that begins at the head.
     pub fn mint(&mut self, random: &mut Random, mode: RestoreMode) -> Epoch {
-        let id = NonZeroU64::new(random.next() | 1 << 62).unwrap_or(NonZeroU64::MIN);
+        let id = NonZeroU64::new(random.any() | 1 << 62).unwrap_or(NonZeroU64::MIN);
         let epoch = Epoch { id, begins: self.head(), mode };
         self.epochs.push(epoch);
         epoch
@@ -116,7 +116,8 @@ impl Log {
         for block in &part.blocks {
             let decoded = BlockRef::decode(&block.bytes).map_err(|error| format!("a block: {error:?}"))?;
             let header = decoded.header();
-            if (header.node, header.first_node_seq, header.count) != (part.node, block.first_node_seq, block.count)
+            if (header.node, header.first_node_seq, header.count)
+                != (part.node, block.first_node_seq, block.count)
                 || header.span != header.count
             {
                 return Err("a block is not what the append says".into());
@@ -234,7 +235,7 @@ impl Log {
     // SPEC.md 11.4, word by word.
 
     fn end(&self, index: usize) -> u64 {
-        self.epochs.get(index + 1).map_or(self.head(), |next| next.begins)
+        self.epochs.get(index + 1).map_or_else(|| self.head(), |next| next.begins)
     }
 
     fn index(&self, epoch: u64) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! What happened, as a number that says whether two runs are the same, and as lines for people.
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use blazedb_relay::codec::{Context, Packet};
 use blazedb_relay::message::Message;

@@ -260,7 +260,11 @@ impl Witness {
         let agreed = log.agreed(&self.seen);
         same("RLY-18: agreed", (welcome.agreed, welcome.restore_mode), agreed)?;
         let current = log.epochs.last().map(|epoch| (epoch.id.get(), epoch.begins));
-        same("RLY-10: epoch", welcome.epochs.iter().next().map(|first| (first.epoch().get(), first.begins())), current)?;
+        same(
+            "RLY-10: epoch",
+            welcome.epochs.iter().next().map(|first| (first.epoch().get(), first.begins())),
+            current,
+        )?;
         self.capabilities = welcome.capabilities.iter().fold(Capabilities::NONE, Capabilities::with);
         self.mark = Some(welcome.mark.node_seq().get());
         self.welcomed = Some(welcome.mark);
@@ -285,7 +289,9 @@ impl Witness {
                     for (seq, op) in (first..).zip(&block.ops) {
                         let stored = log.op(seq).map(|op| op.raw().to_vec());
                         if stored.as_ref() != Some(op) {
-                            return Err(format!("RLY-4: acknowledged at {seq}, where the log has something else"));
+                            return Err(format!(
+                                "RLY-4: acknowledged at {seq}, where the log has something else"
+                            ));
                         }
                     }
                 }
@@ -357,13 +363,22 @@ impl Witness {
                 && row.first_seq <= new
                 && self.mark.is_some_and(|mark| block.first > mark)
             {
-                return Some(format!("RLY-43: an update up to {new} before the ack of block {}", block.first));
+                return Some(format!(
+                    "RLY-43: an update up to {new} before the ack of block {}",
+                    block.first
+                ));
             }
         }
         None
     }
 
-    fn pull_response(&mut self, id: u32, response: &PullResponse<'_>, log: &Log, head: u64) -> Result<(), Wrong> {
+    fn pull_response(
+        &mut self,
+        id: u32,
+        response: &PullResponse<'_>,
+        log: &Log,
+        head: u64,
+    ) -> Result<(), Wrong> {
         let Some(pull) = self.pulls.remove(&id) else {
             return if self.deaf { Ok(()) } else { Err("a pull response that nobody waits for".into()) };
         };
@@ -416,9 +431,8 @@ fn delivered(
     own: Option<(Option<NodeId>, u64)>,
     log: &Log,
 ) -> Result<Count, Wrong> {
-    let covers = |op: &OpRef<'_>| {
-        collections.is_empty() || collections.iter().any(|name| name == op.head.collection)
-    };
+    let covers =
+        |op: &OpRef<'_>| collections.is_empty() || collections.iter().any(|name| name == op.head.collection);
     if to > log.head() {
         return Err(format!("RLY-4: a position at {to}, the log ends at {}", log.head()));
     }
