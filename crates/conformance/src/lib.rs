@@ -12,4 +12,5 @@ pub mod merge;
 pub mod reference;
 pub mod session;
 pub mod spec;
+pub mod states;
 pub mod vectors;
