@@ -66,6 +66,10 @@ pub mod frame;
 pub mod limits;
 pub mod merge;
 pub mod message;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 pub mod op;
 pub mod registry;
 pub mod relay;

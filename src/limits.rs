@@ -22,6 +22,8 @@ pub const MAX_RECORD: usize = 983_040;
 pub const MAX_BYTES: usize = 983_040;
 /// Most arrays, dictionaries and patches open at once (VAL-10).
 pub const MAX_DEPTH: usize = 64;
+/// Most bytes of the keys under which a patch stands in other patches, together (VAL-26).
+pub const MAX_PATCH_KEYS: usize = 255;
 /// Longest name of a field (VAL-18).
 pub const MAX_FIELD_NAME: usize = 255;
 /// Longest name of a collection (OPS-12).

@@ -101,6 +101,7 @@ pub(crate) fn rule(code: E, field: &str) -> &'static str {
 
 fn size_rule(code: E, field: &str) -> &'static str {
     match (code, field) {
+        (E::TOO_LONG, "patch keys") => "VAL-26",
         (E::TOO_DEEP, "filter") => "QRY-7",
         (E::TOO_DEEP, _) => "VAL-10",
         (_, "fields length" | "blocks length") => "FRM-3",

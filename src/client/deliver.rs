@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, CollectionSet, Identity, Queued, Reader, Records, Replica};
 use crate::message::LogBlocks;
+use crate::mutant::Mutant;
 use crate::op::OpRef;
 use crate::registry::ErrorCode;
 use crate::wire::{Position, Timestamp};
@@ -128,6 +129,10 @@ impl Replica {
         //= SES-50
         let others = local.replica.outbox.range(block.first, block.last).map(|(number, _)| number);
         for number in others.collect::<Vec<_>>() {
+            if Mutant::RefusedBlockDropped.is_on() {
+                local.unqueue(number);
+                continue;
+            }
             if let Some(new) = local.renumber(number) {
                 outcome.requeued = Some((outcome.requeued.map_or(new, |(first, _)| first), new));
             }

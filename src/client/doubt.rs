@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 
 use uuid::Uuid;
 
-use super::replica::Local;
+use super::local::Local;
 use super::write::queue_restored;
 use super::{Change, Replica};
 use crate::limits::MAX_OP;
 use crate::merge::{Entry, Heard, PathRef, State};
+use crate::mutant::Mutant;
 use crate::op::{Op, OpKind};
 use crate::registry::Capabilities;
 use crate::value::{Entries, Fields, Value, ValueRef};
@@ -47,7 +48,11 @@ impl Replica {
                     by_write.entry(entry.timestamp()).or_default().push(entry);
                 }
             }
-            for (timestamp, entries) in by_write {
+            for (mut timestamp, entries) in by_write {
+                if Mutant::DoubtWithNewTimestamps.is_on() {
+                    let new = self.node.clock + 1 + ops.len() as u64;
+                    timestamp = Timestamp::new(new, self.node.identity.node).unwrap_or(timestamp);
+                }
                 operations((collection, record), timestamp, &entries, &mut ops);
             }
         }

@@ -51,6 +51,7 @@
 mod change;
 mod deliver;
 mod doubt;
+mod local;
 mod outbox;
 mod records;
 mod replica;

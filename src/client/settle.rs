@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, Identity, Queued, Replica};
 use crate::message::{Mark, RestoreMode};
+use crate::mutant::Mutant;
 use crate::wire::Position;
 
 /// What welcome says of both histories.
@@ -40,7 +41,8 @@ impl Replica {
             //= SES-33
             None => {}
         }
-        let new_node = !same_node || lost == Some(RestoreMode::Discard);
+        let discarded = lost == Some(RestoreMode::Discard) && !Mutant::DiscardKeepsNode.is_on();
+        let new_node = !same_node || discarded;
         if new_node {
             //= SES-19
             local.become_new_node(spare);
@@ -50,7 +52,11 @@ impl Replica {
             let mark = terms.mark.node_seq().get();
             let taken: Vec<_> = local.replica.outbox.range(0, mark).map(|(number, _)| number).collect();
             for number in taken {
-                local.mark_uncertain(number);
+                if Mutant::UncertainIsAccepted.is_on() {
+                    local.unqueue(number);
+                } else {
+                    local.mark_uncertain(number);
+                }
             }
             local.acknowledge(mark, terms.mark.check());
         }
@@ -61,11 +67,12 @@ impl Replica {
     fn is_same_node(&self, mark: Mark) -> bool {
         let own = self.node.acknowledged;
         if mark.node_seq() == own.node_seq() {
-            return mark.check() == own.check();
+            return mark.check() == own.check() || Mutant::CheckIgnored.is_on();
         }
         mark.node_seq() > own.node_seq()
             && mark.node_seq() <= self.node.given
-            && self.outbox.get(mark.node_seq().get()).map(Queued::check) == Some(mark.check())
+            && (self.outbox.get(mark.node_seq().get()).map(Queued::check) == Some(mark.check())
+                || Mutant::CheckIgnored.is_on())
     }
 
     /// Becomes the node `spare` and keeps everything else.

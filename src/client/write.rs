@@ -6,12 +6,13 @@ use core::fmt;
 
 use uuid::Uuid;
 
-use super::replica::Local;
+use super::local::Local;
 use super::{Change, Identity, OpRow, Queued, Replica};
 use crate::error::BuildError;
 use crate::limits::{MAX_BLOCK, MAX_BLOCK_OPS, MAX_COUNTER};
 use crate::merge::{IncrementError, Path};
 use crate::message::LastNodeSeq;
+use crate::mutant::Mutant;
 use crate::op::{Op, OpKind};
 use crate::registry::ErrorCode;
 use crate::value::{Entries, Fields, Value};
@@ -191,7 +192,11 @@ impl Replica {
         for number in first..=last {
             local.discard(number);
         }
-        local.become_new_node(spare);
+        if Mutant::NumbersReused.is_on() {
+            local.replica.node.given = LastNodeSeq::new(first - 1).unwrap_or(LastNodeSeq::NONE);
+        } else {
+            local.become_new_node(spare);
+        }
         local.commit().0
     }
 }

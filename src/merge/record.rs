@@ -9,6 +9,7 @@ use super::entry::{Change, Heard, Observe};
 use super::path::{above, is_within};
 use super::row::{Row, Rows, Which, replace, resize, set_heard};
 use super::tops::Tops;
+use crate::mutant::Mutant;
 use crate::wire::Timestamp;
 
 /// A run that grows beyond this many bytes is cut in two. Ordinary records have one run; a set with a
@@ -151,6 +152,7 @@ impl Record {
         let place = self.find(row.below, which);
         if let Some(old) = Row::read(self.run(place.run), place.at).filter(|_| place.len > 0) {
             match row.cmp_write(&old) {
+                Ordering::Less if row.timestamp == old.timestamp && Mutant::TieByArrival.is_on() => {}
                 Ordering::Less => return Change::Nothing,
                 Ordering::Equal if row.heard < old.heard => {
                     //= SES-56

@@ -1,12 +1,12 @@
 //! One register or counter as it lies in memory, and runs of them.
 //!
-//! A record's rows stand one after another in runs of bytes, ascending by key. That takes half the
-//! memory of a map of values, and an operation touches one place instead of one for each field.
+//! A record's rows stand one after another in runs of bytes, ascending by key, so that neither a name nor
+//! a value costs an allocation of its own, and an operation touches one place.
 //!
 //! | size | field |
 //! |---|---|
-//! | 4 | length of the path below the record |
 //! | 4 | length of the value |
+//! | 4 | length of the path below the record |
 //! | 8 | when it was heard |
 //! | 24 | timestamp |
 //! | | canonical bytes of the path below the record |

@@ -12,6 +12,7 @@ use super::page::LogBlock;
 use super::push;
 use super::session::Session;
 use crate::message::Mark;
+use crate::mutant::Mutant;
 use crate::registry::GoodbyeReason;
 use crate::wire::NodeId;
 
@@ -64,6 +65,12 @@ impl Writer {
         self.pending_bytes += bytes;
     }
 
+    /// The mark that a node will have when what is under way is durable.
+    pub(super) fn mark_under_way(&self, node: NodeId) -> Option<Mark> {
+        let Some(Write::Append(groups)) = &self.under_way else { return None };
+        groups.iter().find(|group| group.node == node).map(|group| group.mark)
+    }
+
     pub(super) const fn is_idle(&self) -> bool {
         self.under_way.is_none()
     }
@@ -96,8 +103,10 @@ impl Database {
         &mut writer.pending[index]
     }
 
-    /// Begins the next write if none is under way. What is pending by now is one append.
+    /// Begins the next write if none is under way. What is pending by now is one append. It waits for
+    /// nothing that is read.
     //= RLY-7
+    //= RLY-52
     pub(super) fn write(&mut self, io: &mut Io) {
         if self.writer.under_way.is_some() {
             return;
@@ -213,7 +222,11 @@ impl Relay {
         let Some(database) = self.databases.get_mut(&id) else { return };
         match database.writer.under_way.take() {
             Some(Write::Append(groups)) => {
-                database.abandon(&groups);
+                if Mutant::AppendAfterFailure.is_on() {
+                    groups.iter().for_each(|group| database.settled(group.node));
+                } else {
+                    database.abandon(&groups);
+                }
                 for group in &groups {
                     if let Some(mut active) = self.active(group.conn) {
                         active.append_failed();

@@ -19,6 +19,7 @@ use crate::codec::Context;
 use crate::message::{
     Authentication, EpochStart, Extensions, Handshake, Limit, LimitList, List, Mark, Message, Welcome,
 };
+use crate::mutant::Mutant;
 use crate::registry::{Capabilities, Capability, Disposition, ErrorCode, GoodbyeReason, LimitId};
 use crate::wire::{DatabaseName, NodeId};
 
@@ -154,7 +155,7 @@ impl Relay {
                 continue;
             }
             //= RLY-15
-            if entry.appends > 0 {
+            if entry.appends > 0 && !Mutant::MarkBeforeCommit.is_on() {
                 return;
             }
             entry.loading = true;
@@ -181,6 +182,11 @@ impl Relay {
             entry.opening.shrink_to_fit();
             match claim {
                 Some(Claim::Yours(mark)) => {
+                    let mark = if Mutant::MarkBeforeCommit.is_on() {
+                        database.writer.mark_under_way(node).unwrap_or(mark)
+                    } else {
+                        mark
+                    };
                     entry.conn = Some(conn);
                     let Some(opening) = self.connections.get(&conn).and_then(|it| it.opening.as_ref()) else {
                         return;
@@ -247,13 +253,18 @@ impl Relay {
 
     /// Credentials were shown on a living connection, and are good.
     pub(super) fn reauthorized(&mut self, conn: ConnId, request_id: u32, grant: Grant, valid_for: u32) {
-        let Some(mut active) = self.active(conn) else { return };
+        let Some(active) = self.active(conn) else { return };
         //= SES-90
         if grant.principal != active.session.principal {
             return self.close(conn, not_yours());
         }
         //= SES-89
         active.session.expires_at = grant.expires_at;
+        //= SES-94
+        if self.has_said_goodbye(conn) {
+            return;
+        }
+        let Some(mut active) = self.active(conn) else { return };
         active.acknowledge_authentication(request_id, valid_for);
         self.rearm(conn);
         self.rights_changed(conn, grant.rights);
@@ -264,11 +275,20 @@ impl Relay {
         if code.disposition() == Disposition::Close {
             return self.close(conn, Fault::new(code, "these credentials are not good"));
         }
+        //= SES-94
+        if self.has_said_goodbye(conn) {
+            return;
+        }
         let Some(mut active) = self.active(conn) else { return };
         active.refuse(request_id, code, "the credentials were not taken");
         if code == ErrorCode::FORBIDDEN {
             self.rights_changed(conn, Arc::new(Rights::default()));
         }
+    }
+
+    /// Whether nothing more may be sent, although the connection is still there.
+    fn has_said_goodbye(&self, conn: ConnId) -> bool {
+        self.connections.get(&conn).is_some_and(|connection| connection.said_goodbye)
     }
 
     /// What an answer about credentials grants: with the seconds that it holds, 0 for no end. `None` if

@@ -89,6 +89,11 @@ impl Tail {
         }
     }
 
+    /// The seq before its first block.
+    pub(super) fn start(&self) -> Option<u64> {
+        self.blocks.front().map(|first| first.first_seq - 1)
+    }
+
     /// The blocks behind seq `after`, or `None` if the tail begins later.
     pub(super) fn after(&self, after: u64) -> Option<impl Iterator<Item = &LogBlock>> {
         self.blocks.front().filter(|first| first.first_seq <= after + 1)?;

@@ -17,6 +17,7 @@ use super::session::{Active, Session};
 use crate::codec::Packet;
 use crate::limits::MAX_COUNTER;
 use crate::message::{self, Accepted, Extensions, LastNodeSeq, List, Mark, Message, PushAck, PushEntry};
+use crate::mutant::Mutant;
 use crate::op::{OpHead, Visit};
 use crate::registry::ErrorCode;
 use crate::time::Time;
@@ -199,6 +200,7 @@ impl Visit for Judge<'_> {
         if whole {
             self.blocks.push(Judged::default());
         }
+        //= RLY-29 exception: this relay has no quotas
         //= RLY-30
         let refusal = if head.timestamp.counter() > self.greatest_counter {
             Some(ErrorCode::CLOCK_TOO_FAR_AHEAD)
@@ -296,8 +298,24 @@ impl Active<'_> {
         let pushing = &mut self.session.pushing;
         pushing.taken = mark;
         pushing.add(Pushed { request_id, blocks: blocks.len(), bytes, verdicts: Some(verdicts) });
+        if Mutant::RefusalBeforeMark.is_on() {
+            self.tell_refusal_early(request_id);
+        }
         self.database.write(self.io);
         Ok(())
+    }
+
+    fn tell_refusal_early(&mut self, request_id: u32) {
+        let pushing = &mut self.session.pushing;
+        let refused = |verdict: &Verdict| match *verdict {
+            Verdict::Refuse { code, index } => Some(PushEntry::Refused { code, index }),
+            Verdict::Accept(_) => None,
+        };
+        let last = pushing.pushes.back().filter(|_| pushing.pushes.len() == 1);
+        let entries = last.and_then(|push| push.verdicts.as_ref()?.iter().map(refused).collect::<Option<Vec<_>>>());
+        if let Some(entries) = entries {
+            ack(self.link, self.io, request_id, &entries);
+        }
     }
 
     /// An append of this node is durable: `group` of it, of which the first operation has `first_seq`.

@@ -10,6 +10,7 @@ use super::link::Link;
 use super::page::{Budget, Lens, LogBlock, Page, Wanted, page, read_after, wanted};
 use super::session::{Active, Session};
 use crate::message::{self, Extensions, List, LogBlocks, Message, Update, UpdateAck};
+use crate::mutant::Mutant;
 use crate::registry::ErrorCode;
 use crate::wire::Position;
 
@@ -62,7 +63,10 @@ struct Subscription {
 
 impl Subscription {
     /// Bytes of blocks after which nothing more is sent for now.
-    const fn room(&self) -> u64 {
+    fn room(&self) -> u64 {
+        if Mutant::WindowIgnored.is_on() && self.window > 0 {
+            return u64::MAX;
+        }
         self.window.saturating_sub(self.unacked_bytes)
     }
 
@@ -271,7 +275,7 @@ impl Active<'_> {
         }
         let lens = Lens {
             capabilities: *capabilities,
-            wanted: subscription.wanted.clone(),
+            wanted: subscription.wanted.clone().filter(|_| !Mutant::FilterLeaks.is_on()),
             own: Some((*node, *welcome_mark)),
         };
         let history = &database.history;
@@ -295,6 +299,9 @@ impl Active<'_> {
                 page(from, blocks, &lens, budget, &mut io.encoder)?
             } else if let Some(blocks) = read.and_then(|read| read_after(read, from)) {
                 page(from, blocks, &lens, budget, &mut io.encoder)?
+            } else if let Some(start) = database.tail.start().filter(|_| Mutant::LiveBeforeHead.is_on()) {
+                subscription.at = start;
+                continue;
             } else {
                 break Wait::Read;
             };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::parse::Place;
 use super::{F64, ValueRef, put_bytes32, put_container, put_int, put_string};
 use crate::error::BuildError;
-use crate::limits::{MAX_BYTES, MAX_DEPTH};
+use crate::limits::{MAX_BYTES, MAX_DEPTH, MAX_PATCH_KEYS};
 use crate::registry::{ErrorCode, Tag};
 use crate::wire::{CountingSink, Sink, Timestamp};
 
@@ -123,10 +123,11 @@ impl Value {
 
     /// Whether the wire can carry this value at `place`.
     pub(super) fn check(&self, place: Place) -> Result<(), BuildError> {
-        self.check_below(place, 0)
+        self.check_below(place, 0, 0)
     }
 
-    fn check_below(&self, place: Place, open: usize) -> Result<(), BuildError> {
+    /// Inside `open` containers, below `keys` bytes of patches' keys.
+    fn check_below(&self, place: Place, open: usize, keys: usize) -> Result<(), BuildError> {
         let err = |code, field| Err(BuildError::new(code, field));
         match self {
             Self::String(text) if text.len() > MAX_BYTES => err(ErrorCode::TOO_LONG, "string"),
@@ -138,9 +139,10 @@ impl Value {
                 err(ErrorCode::MISPLACED_VALUE, "value")
             }
             Self::Patch(entries) if entries.is_empty() => err(ErrorCode::EMPTY, "patch"),
+            Self::Patch(_) if keys > MAX_PATCH_KEYS => err(ErrorCode::TOO_LONG, "patch keys"),
             Self::Array(items) => {
                 check_container(items.len(), open)?;
-                items.iter().try_for_each(|value| value.check_below(Place::Plain, open + 1))
+                items.iter().try_for_each(|value| value.check_below(Place::Plain, open + 1, 0))
             }
             Self::Dictionary(entries) | Self::Patch(entries) => {
                 check_container(entries.len(), open)?;
@@ -149,7 +151,7 @@ impl Value {
                     if key.len() > usize::from(u16::MAX) {
                         return err(ErrorCode::TOO_LONG, "key");
                     }
-                    value.check_below(inner, open + 1)
+                    value.check_below(inner, open + 1, keys + key.len())
                 })
             }
             Self::Null

@@ -1,7 +1,7 @@
 //! Reading one value, without recursion and without allocation.
 
 use super::{ArrayRef, CounterRef, EntriesRef, F64, ValueRef, VectorRef};
-use crate::limits::{MAX_BYTES, MAX_DEPTH};
+use crate::limits::{MAX_BYTES, MAX_DEPTH, MAX_PATCH_KEYS};
 use crate::registry::{ErrorCode, Tag};
 use crate::wire::parse::{
     At, Res, array, ascending, bool, bytes32, fail, i64, take, text16, text32, u8, u16, u64, utf8, uuid,
@@ -186,6 +186,8 @@ struct Open {
     /// Where the last key stands, from the start of the outermost container.
     key_start: u32,
     key_len: u16,
+    /// Of a patch: bytes of the keys under which it stands in other patches.
+    above: u16,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -196,7 +198,15 @@ enum Kind {
 }
 
 impl Open {
-    const NONE: Self = Self { kind: Kind::Array, left: 0, key_start: 0, key_len: 0 };
+    const NONE: Self = Self { kind: Kind::Array, left: 0, key_start: 0, key_len: 0, above: 0 };
+
+    /// Bytes of the keys above what its last key names, if that is a patch.
+    const fn below(&self) -> u16 {
+        match self.kind {
+            Kind::Patch => self.above.saturating_add(self.key_len),
+            Kind::Array | Kind::Dictionary => 0,
+        }
+    }
 }
 
 /// Walks a whole container with a fixed array of open ones: the stack a peer's nesting costs is known
@@ -208,7 +218,7 @@ fn container<'a>(input: &'a [u8], context: &Context) -> Res<'a, ValueRef<'a>> {
     let mut depth = 0;
     let inner = Context { place: Place::Plain, ..*context };
 
-    let (mut rest, first) = enter(input, context)?;
+    let (mut rest, first) = enter(input, context, 0)?;
     let body = rest;
     let (kind, count) = (first.kind, first.left);
     if let Some(slot) = open.first_mut() {
@@ -225,12 +235,13 @@ fn container<'a>(input: &'a [u8], context: &Context) -> Res<'a, ValueRef<'a>> {
             rest = next_key(input, rest, current)?;
         }
         let here = if current.kind == Kind::Patch { context } else { &inner };
+        let above = current.below();
         match rest.first().copied().map(Tag) {
             Some(Tag::ARRAY | Tag::DICTIONARY | Tag::PATCH) => {
                 let at = rest;
                 let entered;
                 (rest, entered) = match open.get(depth + 1) {
-                    Some(_) => enter(at, here)?,
+                    Some(_) => enter(at, here, above)?,
                     //= VAL-10
                     None => return too_deep(at, here),
                 };
@@ -260,14 +271,18 @@ fn too_deep<'a, T>(at: &'a [u8], context: &Context) -> Result<T, nom::Err<At<'a>
     fail(at, ErrorCode::TOO_DEEP, "value")
 }
 
-/// The tag and count of a container.
-fn enter<'a>(input: &'a [u8], context: &Context) -> Res<'a, Open> {
+/// The tag and count of a container that stands below `above` bytes of patches' keys.
+fn enter<'a>(input: &'a [u8], context: &Context, above: u16) -> Res<'a, Open> {
     let (rest, tag) = u8("value")(input)?;
     let kind = match Tag(tag) {
         Tag::ARRAY => Kind::Array,
         Tag::DICTIONARY => Kind::Dictionary,
         _ => {
             context.allow(Tag::PATCH, input)?;
+            //= VAL-26
+            if usize::from(above) > MAX_PATCH_KEYS {
+                return fail(input, ErrorCode::TOO_LONG, "patch keys");
+            }
             Kind::Patch
         }
     };
@@ -280,7 +295,7 @@ fn enter<'a>(input: &'a [u8], context: &Context) -> Res<'a, Open> {
             Kind::Array | Kind::Dictionary => fail(input, ErrorCode::NON_CANONICAL, "value"),
         };
     }
-    Ok((after, Open { kind, left, ..Open::NONE }))
+    Ok((after, Open { kind, left, above, ..Open::NONE }))
 }
 
 /// Reads a key and holds it against the one before it in the same container.

@@ -9,12 +9,13 @@ use blazedb_relay_conformance::vectors::MERGE;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Look into, make and check the bytes of the BlazeDB Relay protocol.
+/// BlazeDB Relay: data that works offline and syncs to every device.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Start with `blazedb-relay decode`: without a file it explains an example.\n\n\
-    Exit codes: 0 fine; 1 the input breaks a rule, or a vector failed; 2 wrong usage, or a file that \
-    cannot be read.\n\
+#[command(after_help = "Start with `blazedb-relay serve`: a relay on this machine, with its databases in a \
+    folder.\n`blazedb-relay decode` explains bytes of the protocol, without a file an example.\n\n\
+    Exit codes: 0 fine; 1 the input breaks a rule, or a vector failed; 2 wrong usage, or something that \
+    cannot be read, opened or listened on.\n\
     Colours go to terminals only; NO_COLOR=1 turns them off, CLICOLOR_FORCE=1 forces them.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -23,10 +24,75 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(Serve),
     Decode(Decode),
     Encode(Encode),
     Vectors(Vectors),
     Harness(Harness),
+}
+
+/// Run a relay: apps connect to it, and what one device writes gets to all others.
+///
+/// Each database that a client names becomes one SQLite file in the data folder, on first use. Nothing is
+/// acknowledged before it is safe on the disk. Without tokens the relay is open to everyone on this machine,
+/// and listens to this machine only.
+///
+/// What is not said by a flag is taken from an environment variable, then from the configuration file.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay serve                                 on 127.0.0.1:7700, data in ./blazedb-data\n  \
+    blazedb-relay serve --config relay.toml             with tokens, for other machines\n  \
+    BLAZEDB_RELAY_TOKEN=secret blazedb-relay serve --listen 0.0.0.0:7700\n                                                      \
+    one token that may do everything\n  \
+    curl http://127.0.0.1:7700/health                   how it is doing; /metrics for Prometheus\n\n\
+    A configuration file; everything in it may be left out:\n\n  \
+    listen = \"0.0.0.0:7700\"\n  \
+    data = \"/var/lib/blazedb-relay\"\n  \
+    hosts = [\"relay.example.com\"]            # names by which clients call it\n  \
+    origins = [\"https://app.example.com\"]    # web pages that may use it\n  \
+    create_databases = true                   # when a client that may use one names it\n  \
+    metrics_token = \"...\"                     # without it /metrics is for this machine only\n  \
+    log = \"info\"                              # error, warn, info, debug, trace\n  \
+    log_format = \"text\"                       # or json\n\n  \
+    [tls]                                     # or leave TLS to a proxy\n  \
+    certificate = \"fullchain.pem\"\n  \
+    key = \"privkey.pem\"\n\n  \
+    [limits]\n  \
+    connections = 100000\n  \
+    connections_before_welcome = 10000\n  \
+    connections_per_principal = 10000\n  \
+    open_databases = 1000\n  \
+    operations_per_second = 0                 # of one connection; 0 for no limit\n  \
+    heartbeat_seconds = 30\n  \
+    reconnect_jitter_seconds = 30             # over which clients come back after a restart\n  \
+    database_idle_seconds = 600\n\n  \
+    [[tokens]]\n  \
+    principal = \"ann\"\n  \
+    token = \"...\"                             # or token_sha256 = \"64 hex digits\"\n  \
+    valid_until = 2030-01-01T00:00:00Z\n  \
+    rights = [\n    \
+    { database = \"app\", access = \"read-write\", collections = { salaries = \"none\" } },\n    \
+    { database = \"notes-*\", access = \"read\" },\n  \
+    ]\n\n\
+    Environment: BLAZEDB_RELAY_CONFIG, _LISTEN, _DATA, _HOSTS and _ORIGINS (separated by commas), _TOKEN,\n\
+    _METRICS_TOKEN, _TLS_CERTIFICATE, _TLS_KEY, _LOG, _LOG_FORMAT.\n\n\
+    SIGTERM or Ctrl-C ends it in order: clients are told when to come back. A second one ends it at once.")]
+pub(crate) struct Serve {
+    /// Where to listen [default: 127.0.0.1:7700].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+
+    /// The folder of the databases [default: blazedb-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// A configuration file in TOML (see --help).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// What to log: error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
 }
 
 /// Explain bytes: every field with its offset, its bytes and what it means.

@@ -1,4 +1,4 @@
-//! `blazedb-relay`: look into, make and check the bytes of the BlazeDB Relay protocol.
+//! `blazedb-relay`: run a relay; look into, make and check the bytes of its protocol.
 
 mod args;
 mod child;
@@ -10,6 +10,7 @@ mod harness;
 mod input;
 mod output;
 mod rule;
+mod serve;
 mod vectors;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ pub(crate) enum Outcome {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
         Command::Decode(args) => decode::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Vectors(args) => vectors::run(&args),

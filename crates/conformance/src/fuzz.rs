@@ -3,6 +3,9 @@
 
 #![allow(clippy::panic, reason = "a property that does not hold is reported by a panic")]
 
+#[cfg(feature = "sim")]
+mod simulated;
+
 use arbitrary::Unstructured;
 use blazedb_relay::codec::Packet;
 use blazedb_relay::frame::{CHECKSUM, Frame, HEAD, Phase, peek};
@@ -10,6 +13,9 @@ use blazedb_relay::registry::ErrorCode;
 
 use crate::meaning::{self, Context, Position, Target};
 use crate::{generate, reference};
+
+#[cfg(feature = "sim")]
+pub use simulated::{client_relay, merge_converge, relay_actions, relay_model};
 
 /// Says which bytes are what and in what context, and gives the rest.
 fn split(data: &[u8]) -> Option<(Target, Context, bool, &[u8])> {

@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "one binary; visibility says what its modules offer one another")]
 
 mod fuzz_seed;
+mod sim;
 mod spec_index;
 mod vectors;
 
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Repository chores: vectors, fuzz seeds, examples of SPEC.md")]
+#[command(about = "Repository chores: vectors, fuzz seeds, examples of SPEC.md, simulation")]
 struct Args {
     #[command(subcommand)]
     chore: Chore,
@@ -45,6 +46,8 @@ enum Chore {
         /// Where to
         folder: PathBuf,
     },
+    /// Simulate devices, a relay and everything that can go wrong
+    Sim(sim::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,6 +55,7 @@ fn main() -> anyhow::Result<()> {
         Chore::GenVectors { check } => vectors::generate(check),
         Chore::LintVectors => vectors::lint(),
         Chore::SpecIndex { check } => spec_index::run(check),
+        Chore::Sim(args) => sim::run(&args),
         Chore::FuzzSeed { folder } => fuzz_seed::run(&folder),
     }
 }

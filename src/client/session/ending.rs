@@ -14,16 +14,15 @@ impl Session {
     /// Closes with an error: the relay broke a rule, or is not heard of any more.
     pub(super) fn fault(&mut self, now: u64, code: ErrorCode) {
         //= SES-94
-        if !self.goodbye_sent {
-            let error = Error {
+        if let (false, Ok(text)) = (self.goodbye_sent, ErrorText::new("")) {
+            let scope = Scope::Connection;
+            self.say(Message::Error(Error {
                 code,
-                scope: Scope::Connection,
+                scope,
                 retry_after: 0,
-                text: ErrorText::new("").unwrap_or_else(|_| unreachable!()),
+                text,
                 extensions: Extensions::EMPTY,
-            };
-            // An error without text can always be built.
-            drop(self.send(Message::Error(error), 0));
+            }));
         }
         self.output(Output::Close(Some(code)));
         self.fail(now, End::Fault(code), 0);
@@ -38,14 +37,19 @@ impl Session {
             //= SES-27
             ErrorCode::REPLACED => Some(NewNode::Replaced),
             //= SES-15
-            ErrorCode::NOT_YOUR_NODE if !replica.node().untried => Some(NewNode::NotYourNode),
+            ErrorCode::NOT_YOUR_NODE => Some(NewNode::NotYourNode),
             _ => None,
         };
         if let Some(why) = new_node {
+            let was_untried = replica.node().untried;
             let changes = replica.become_new_node(self.spare);
             self.commit(changes);
             self.output(Output::Close(Some(code)));
             self.event(Event::NewNode(why));
+            if why == NewNode::NotYourNode && was_untried {
+                // One new node after another is refused: not as fast as that.
+                return self.fail(now, end, retry_after);
+            }
             return self.end(End::NewNode, Reconnect::After(0));
         }
         if code == ErrorCode::UPGRADE_NEEDED {
@@ -120,8 +124,7 @@ impl Session {
             jitter: 0,
             extensions: Extensions::EMPTY,
         };
-        // A goodbye can always be built.
-        drop(self.send(Message::Goodbye(goodbye), 0));
+        self.say(Message::Goodbye(goodbye));
         self.goodbye_sent = true;
     }
 

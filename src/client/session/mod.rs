@@ -133,14 +133,14 @@ impl Session {
         if self.over {
             return None;
         }
-        let deadlines = [
-            self.timers.next(self.state),
-            self.pushes.deadline(),
-            self.subscriptions.deadline(),
-            self.restoring.deadline(),
-        ];
-        let active = self.state == State::Active;
-        deadlines.into_iter().take(if active { 4 } else { 1 }).flatten().min()
+        let state = self.timers.next(self.state);
+        if self.state != State::Active {
+            return state;
+        }
+        // Who is about to end pushes no more.
+        let pushing = self.pushes.deadline().filter(|_| !self.closing);
+        let own = [pushing, self.subscriptions.deadline(), self.restoring.deadline()];
+        own.into_iter().chain([state]).flatten().min()
     }
 
     /// Where the connection stands.
@@ -224,6 +224,8 @@ impl Session {
             return self.fault(now, ErrorCode::UNEXPECTED_MESSAGE);
         }
         match packet.message() {
+            //= SES-106
+            Message::Welcome(_) if self.state == State::Draining => {}
             Message::Welcome(welcome) => self.welcome(replica, now, welcome),
             Message::PushAck(ack) => self.push_ack(replica, now, id, ack),
             Message::Update(update) => self.update(replica, now, update),
@@ -300,6 +302,12 @@ impl Session {
         if !changes.is_empty() {
             self.output(Output::Commit(changes));
         }
+    }
+
+    /// Sends a message that is neither request nor reply and holds nothing of the application's: it can
+    /// always be built.
+    fn say(&mut self, message: Message<'_>) {
+        drop(self.send(message, 0));
     }
 
     /// Sends a message that is neither request nor reply, or a request.

@@ -82,8 +82,7 @@ impl Session {
         self.node = Some(node.identity.node);
         //= SES-1
         self.enter(Trigger::Opened);
-        // The largest handshake is far below the frame limit.
-        drop(self.send(Message::Handshake(handshake), 0));
+        self.say(Message::Handshake(handshake));
         self.timers.greet(now);
     }
 

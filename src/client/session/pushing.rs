@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use super::{Event, NewNode, Output, Session, State};
 use crate::block::{BlockBuilder, Blocks, Compression};
 use crate::client::deliver::{Block, Outcome};
-use crate::client::{Queued, Replica};
+use crate::client::{Change, Queued, Replica};
 use crate::codec::Ids;
 use crate::limits::MAX_BLOCK_OPS;
 use crate::message::{Extensions, Message, Push, PushAck, PushBlocks, PushEntry};
+use crate::mutant::Mutant;
 use crate::op::{OpRef, Visit};
 use crate::registry::{Capabilities, Capability, ErrorCode};
 use crate::wire::Timestamp;
@@ -307,7 +308,7 @@ impl Session {
                 let clock_set_back = outcome.clock_set_back;
                 self.tell(outcome, Some(code));
                 if clock_set_back {
-                    return self.end_for_new_node(Some(NewNode::ClockSetBack));
+                    self.end_for_new_node(Some(NewNode::ClockSetBack));
                 }
             }
             //= SES-51
@@ -322,7 +323,12 @@ impl Session {
     }
 
     /// Commits what an answer or a delivery has done, and tells the application.
-    pub(super) fn tell(&mut self, outcome: Outcome, code: Option<ErrorCode>) {
+    pub(super) fn tell(&mut self, mut outcome: Outcome, code: Option<ErrorCode>) {
+        if Mutant::PositionBeforeOperations.is_on() {
+            let moves = |change: &mut Change| matches!(change, Change::Position(..) | Change::Seen(_));
+            let first = outcome.changes.extract_if(.., moves).collect();
+            self.commit(first);
+        }
         self.commit(outcome.changes);
         if !outcome.durable.is_empty() {
             self.event(Event::Durable(outcome.durable));

@@ -99,8 +99,7 @@ impl Session {
         self.requests.finish_subscribe(number);
         if self.state == State::Active {
             let unsubscribe = Unsubscribe { subscription: number, extensions: Extensions::EMPTY };
-            // It can always be built.
-            drop(self.send(Message::Unsubscribe(unsubscribe), 0));
+            self.say(Message::Unsubscribe(unsubscribe));
         }
     }
 
@@ -221,8 +220,7 @@ impl Session {
             window: subscription.window,
             extensions: Extensions::EMPTY,
         };
-        // It can always be built.
-        drop(self.send(Message::UpdateAck(ack), 0));
+        self.say(Message::UpdateAck(ack));
     }
 
     /// A subscribe was refused.

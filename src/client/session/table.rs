@@ -48,7 +48,7 @@ pub const TABLE: &[(State, Trigger, State)] = &[
 
 /// The states in which a client takes a message. What is not listed is never taken (SES-2).
 pub const TAKES: &[(MessageType, &[State])] = &[
-    (MessageType::WELCOME, &[State::Greeting]),
+    (MessageType::WELCOME, &[State::Greeting, State::Draining]),
     (MessageType::SYNC_STATE, &[State::Active, State::Draining]),
     (MessageType::PULL_RESPONSE, &[State::Active, State::Draining]),
     (MessageType::PUSH_ACK, &[State::Active, State::Draining]),

@@ -83,8 +83,7 @@ impl Session {
                     self.timers.silent = (now - self.timers.heard_at) / self.timers.heartbeat.max(1);
                     self.timers.pings += 1;
                     let ping = Ping { nonce: self.timers.pings, extensions: Extensions::EMPTY };
-                    // A ping can always be built.
-                    drop(self.send(Message::Ping(ping), 0));
+                    self.say(Message::Ping(ping));
                 }
                 self.acknowledge_updates(now);
             }
@@ -102,8 +101,7 @@ impl Session {
     pub(super) fn pong(&mut self, nonce: u64) {
         //= SES-94
         if !self.goodbye_sent {
-            // A pong can always be built.
-            drop(self.send(Message::Pong(Pong { nonce, extensions: Extensions::EMPTY }), 0));
+            self.say(Message::Pong(Pong { nonce, extensions: Extensions::EMPTY }));
         }
     }
 }

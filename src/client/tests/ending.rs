@@ -192,3 +192,24 @@ fn it_can_end_before_it_has_begun() {
     assert_eq!(client.command(Command::Close), ["goodbye done"]);
     assert_eq!(client.goodbye(GoodbyeReason::DONE), ["close None", "! Ended(Ordered)", "reconnect OnOrder"]);
 }
+
+//= SES-106 test
+#[test]
+fn a_welcome_that_crosses_a_goodbye_is_ignored() {
+    let mut client = Client::new(0);
+    client.input(Input::Opened);
+    assert_eq!(client.command(Command::Close), ["goodbye done"]);
+    assert_eq!(client.welcome(&Hello::default()), NOTHING);
+    assert_eq!(client.goodbye(GoodbyeReason::DONE), ["close None", "! Ended(Ordered)", "reconnect OnOrder"]);
+}
+
+#[test]
+fn what_waits_for_others_does_not_hold_up_the_end() {
+    let mut client = Client::new(1);
+    client.connect();
+    client.write(&[update(1, 1)]);
+    client.input(Input::Written);
+    assert_eq!(client.command(Command::Close), NOTHING);
+    // Nothing but the heartbeat is left to wait for.
+    assert_eq!(client.session.poll_timeout(), Some(client.now + 30_000));
+}

@@ -177,7 +177,6 @@ fn pushed_blocks_under_way_have_limits() {
 
 //= RLY-27 test
 //= RLY-28 test
-//= RLY-29 exception: this relay has no quotas
 //= RLY-30 test
 //= RLY-31 test
 //= RLY-32 test

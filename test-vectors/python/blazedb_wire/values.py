@@ -122,6 +122,8 @@ def _check_tag(tag: int, at: int, place: Place, stack: list[_Open]) -> None:
             raise DecodeError(Code.NOT_NEGOTIATED, at)  # OPS-18
     if tag in CONTAINERS and len(stack) == limits.MAX_DEPTH:
         raise DecodeError(Code.TOO_DEEP, at)  # VAL-10
+    if tag == PATCH and sum(len(above.raw_key) for above in stack) > limits.MAX_PATCH_KEYS:
+        raise DecodeError(Code.TOO_LONG, at)  # VAL-26; patches stand in patches only
 
 
 def _open(reader: Reader, tag: int, at: int) -> _Open:

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blazedb_relay::merge::{Entry, State};
+use blazedb_relay::merge::{Entry, PathRef, State};
 use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::registry::Capabilities;
 use blazedb_relay::value::{Entries, Value, ValueRef};
@@ -228,25 +228,62 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Puts an entry of a state.
+    pub fn put_entry(&mut self, entry: &Entry<'_>) {
+        let (p, t) = (Path::from(entry.path()), entry.timestamp());
+        match *entry {
+            Entry::Register { value, .. } => {
+                // A state holds what decodes.
+                if let Ok(value) = ValueRef::decode_field(value, Capabilities::ALL) {
+                    self.put(p, t, value.into());
+                }
+            }
+            Entry::Counter { base, total, .. } => self.put_counter((p, t.node(), base), t, total),
+        }
+    }
+
+    /// Whether putting the entry would change nothing that can ever be seen.
+    #[must_use]
+    pub fn covers(&self, entry: &Entry<'_>) -> bool {
+        let (p, t) = (Path::from(entry.path()), entry.timestamp());
+        let known = match *entry {
+            Entry::Register { value, .. } => {
+                self.registers.get(&p).is_some_and(|(there, known)| (*there, &*encode(known)) >= (t, value))
+            }
+            Entry::Counter { base, total, .. } => {
+                self.counters.get(&(p, t.node(), base)).is_some_and(|known| *known >= (t, total))
+            }
+        };
+        known || self.hides(entry)
+    }
+
+    /// Whether the entry may be dropped (12.7): a register that is not seen, or a counter that will never
+    /// count again.
+    #[must_use]
+    pub fn hides(&self, entry: &Entry<'_>) -> bool {
+        let p = Path::from(entry.path());
+        match *entry {
+            Entry::Register { timestamp, .. } => {
+                p.and_above().skip(1).filter_map(|q| self.registers.get(&q)).any(|(t, _)| *t >= timestamp)
+            }
+            Entry::Counter { base, .. } => base < self.top(&p),
+        }
+    }
+}
+
+impl From<PathRef<'_>> for Path {
+    fn from(path: PathRef<'_>) -> Self {
+        let below = path.components().map(Into::into).collect();
+        Self { collection: path.collection().into(), record: path.record(), below }
+    }
+}
+
 impl From<&State> for Model {
     /// The registers and counters that a state holds.
     fn from(state: &State) -> Self {
         let mut model = Self::default();
-        for entry in state.entries() {
-            let (path, t) = (entry.path(), entry.timestamp());
-            let below = path.components().map(Into::into).collect();
-            let p = Path { collection: path.collection().into(), record: path.record(), below };
-            match entry {
-                Entry::Register { value, .. } => {
-                    // A state holds what decodes.
-                    let value = ValueRef::decode_field(value, Capabilities::ALL).map(Value::from);
-                    model.registers.extend(value.map(|value| (p, (t, value))));
-                }
-                Entry::Counter { base, total, .. } => {
-                    model.counters.insert((p, t.node(), base), (t, total));
-                }
-            }
-        }
+        state.entries().for_each(|entry| model.put_entry(&entry));
         model
     }
 }

@@ -11,6 +11,8 @@ use super::{Fault, Place, fail};
 const MAX_BYTES: usize = 983_040;
 /// The most containers that are open at once.
 const MAX_DEPTH: usize = 64;
+/// The most bytes of the keys under which a patch stands in other patches.
+const MAX_PATCH_KEYS: usize = 255;
 
 /// What surrounds a value, besides its place.
 #[derive(Clone, Copy, Debug)]
@@ -28,11 +30,17 @@ impl Around {
 
 /// The value that begins here.
 pub(super) fn read(reader: &mut Reader<'_>, place: Place, around: &Around) -> Result<Json, Fault> {
-    value(reader, place, around, 0)
+    value(reader, place, around, 0, 0)
 }
 
-/// A value inside `open` containers. It calls itself for what they contain, but never more than 64 deep.
-fn value(reader: &mut Reader<'_>, place: Place, around: &Around, open: usize) -> Result<Json, Fault> {
+/// A value inside `open` containers, below `keys` bytes of patches' keys. It calls itself for what they contain, but never more than 64 deep.
+fn value(
+    reader: &mut Reader<'_>,
+    place: Place,
+    around: &Around,
+    open: usize,
+    keys: usize,
+) -> Result<Json, Fault> {
     let start = reader.at();
     let tag = reader.u8()?;
     if !matches!(tag, 0x01..=0x12 | 0x18 | 0x19 | 0x21..=0x2F) {
@@ -56,6 +64,9 @@ fn value(reader: &mut Reader<'_>, place: Place, around: &Around, open: usize) ->
     }
     if matches!(tag, 0x08 | 0x09 | 0x0D) && open == MAX_DEPTH {
         return fail("TOO_DEEP", start); // VAL-10
+    }
+    if tag == 0x0D && keys > MAX_PATCH_KEYS {
+        return fail("TOO_LONG", start); // VAL-26
     }
     Ok(match tag {
         0x01 => {
@@ -94,7 +105,7 @@ fn value(reader: &mut Reader<'_>, place: Place, around: &Around, open: usize) ->
             }
             let mut items = Vec::new();
             for _ in 0..count {
-                items.push(value(reader, Place::Plain, around, open + 1)?);
+                items.push(value(reader, Place::Plain, around, open + 1, 0)?);
             }
             json!({ "type": "array", "items": items })
         }
@@ -103,7 +114,7 @@ fn value(reader: &mut Reader<'_>, place: Place, around: &Around, open: usize) ->
             if count == 0 {
                 return fail("NON_CANONICAL", start); // VAL-5
             }
-            let entries = entries(reader, count, Place::Plain, around, open + 1)?;
+            let entries = entries(reader, count, Place::Plain, around, open + 1, 0)?;
             json!({ "type": "dictionary", "entries": entries })
         }
         0x0B => json!({ "type": "null" }),
@@ -114,7 +125,7 @@ fn value(reader: &mut Reader<'_>, place: Place, around: &Around, open: usize) ->
             if count == 0 {
                 return fail("EMPTY", at); // VAL-11
             }
-            let entries = entries(reader, count, Place::Field, around, open + 1)?;
+            let entries = entries(reader, count, Place::Field, around, open + 1, keys)?;
             json!({ "type": "patch", "entries": entries })
         }
         0x0E => {
@@ -149,13 +160,14 @@ fn value(reader: &mut Reader<'_>, place: Place, around: &Around, open: usize) ->
     })
 }
 
-/// The entries of a dictionary or patch, whose values stand at `place`.
+/// The entries of a dictionary or patch, whose values stand at `place`, below `keys` bytes of patches' keys.
 fn entries(
     reader: &mut Reader<'_>,
     count: u16,
     place: Place,
     around: &Around,
     open: usize,
+    keys: usize,
 ) -> Result<Vec<Json>, Fault> {
     let mut entries = Vec::new();
     let mut before = None;
@@ -163,7 +175,7 @@ fn entries(
         let key = reader.text(2, usize::from(u16::MAX), Zero::Legal)?;
         ascending(before, key.text, key.length_at)?; // VAL-9
         before = Some(key.text);
-        entries.push(json!([key.text, value(reader, place, around, open)?]));
+        entries.push(json!([key.text, value(reader, place, around, open, keys + key.text.len())?]));
     }
     Ok(entries)
 }

@@ -7,6 +7,7 @@ const FLAGS: &[Flag] = &[
     ("LongForm", "NON_CANONICAL", "An empty container that is not written as 18 or 19.", &["VAL-5"]),
     ("Order", "ORDER", "Keys that do not ascend.", &["VAL-9"]),
     ("Duplicate", "ORDER", "A key that stands twice.", &["VAL-9"]),
+    ("LongKeys", "LIMIT", "More than 255 bytes of keys above a patch.", &["VAL-26"]),
     ("TooDeep", "LIMIT", "More than 64 containers open at once.", &["VAL-10"]),
     ("EmptyPatch", "BOUNDARY", "A patch without an entry.", &["VAL-11"]),
     ("Truncated", "TRUNCATED", "Bytes end inside a primitive.", &["NOT-8"]),
@@ -266,6 +267,15 @@ fn plain() -> Vec<Test> {
 }
 
 fn patches() -> Vec<Test> {
+    // A patch in a patch, under a key of `first` bytes, and in it `inner` under one of `second` bytes.
+    let below = |first: u8, second: u8, inner: &str| {
+        let mut bytes = Bytes::new();
+        for len in [first, second] {
+            bytes = bytes.hex("patch", "0d0001").hex("key length", &format!("{len:04x}"));
+            bytes = bytes.repeat("key", b"a", len.into());
+        }
+        bytes.hex("value", inner)
+    };
     let patch_chain = |depth: usize, inner: &str| {
         Bytes::new().repeat("patches", &[0x0d, 0, 1, 0, 1, b'a'], depth).hex("innermost", inner)
     };
@@ -394,6 +404,34 @@ fn patches() -> Vec<Test> {
             "VAL-13",
             "0d00010001610e000000000000000100000000000000000000000000000000000000000000000a",
             ("BAD_TIMESTAMP", 7),
+        ),
+        valid(
+            "value/patch-keys-255",
+            "two keys of 127 and 128 bytes above a patch whose own key is longer",
+            "VAL-26",
+            below(127, 128, "0d0001").hex("key length", "0200").repeat("key", b"k", 512).hex("value", "0c"),
+        ),
+        invalid(
+            "value/patch-keys-256",
+            "two keys of 128 bytes above a patch",
+            "LongKeys",
+            "VAL-26",
+            below(128, 128, "0d0001").hex("entry", "00017a0c"),
+            ("TOO_LONG", 266),
+        ),
+        invalid(
+            "value/patch-keys-before-count",
+            "two keys of 128 bytes above a patch without entries",
+            "LongKeys",
+            "VAL-26",
+            below(128, 128, "0d0000"),
+            ("TOO_LONG", 266),
+        ),
+        valid(
+            "value/patch-keys-above-a-dictionary",
+            "256 bytes of keys above a dictionary, which is one value",
+            "VAL-26",
+            below(128, 128, "090001").hex("entry", "00017a0b"),
         ),
         valid("value/patch-depth-64", "64 patches open", "VAL-10", patch_chain(64, "0c")),
         invalid(

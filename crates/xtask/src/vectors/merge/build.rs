@@ -122,7 +122,7 @@ pub fn with(mut op: Json, key: &str, value: impl Into<Json>) -> Json {
 /// Pairs ascending by name.
 pub fn list(fields: &[(&str, Json)]) -> Json {
     let mut fields = fields.to_vec();
-    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    fields.sort_by_key(|(name, _)| *name);
     fields.into_iter().map(|(name, value)| json!([name, value])).collect()
 }
 
