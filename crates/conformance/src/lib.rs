@@ -15,4 +15,5 @@ pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod spec;
+pub mod states;
 pub mod vectors;

@@ -35,7 +35,7 @@ enum Chore {
     },
     /// Check the form of the vectors, and that the reference decoder agrees with each
     LintVectors,
-    /// Write the hex examples of SPEC.md from the vectors
+    /// Write the hex examples of SPEC.md from the vectors, and its states from the code
     SpecIndex {
         /// Only compare
         #[arg(long)]

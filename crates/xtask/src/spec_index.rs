@@ -1,4 +1,4 @@
-//! Writes the hex examples of SPEC.md from the vectors they are.
+//! Writes the hex examples of SPEC.md from the vectors they are, and its states from the tables of the code.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use blazedb_relay_conformance::meaning::parse_json;
-use blazedb_relay_conformance::spec;
+use blazedb_relay_conformance::{spec, states};
 use serde_json::Value as Json;
 
 /// Bytes on one line of an example.
 const WIDTH: usize = 16;
 
-/// Fills every `<!-- hex:ID -->` of SPEC.md from the layout of that vector. With `check`, only compares.
+/// Fills every `<!-- hex:ID -->` of SPEC.md from the layout of that vector, and the states. With `check`, only compares.
 ///
 /// # Errors
 /// If a vector is missing or, with `check`, SPEC.md differs.
@@ -21,15 +21,18 @@ pub fn run(check: bool) -> Result<()> {
     let path = spec::root().join("SPEC.md");
     let old = fs::read_to_string(&path)?;
     let new = fill(&old, &layouts(&spec::root().join("test-vectors"))?)?;
+    let new = states::fill(&new).context("SPEC.md: a marker of the states is missing")?;
     if new == old {
-        println!("SPEC.md: the examples are those of the vectors");
+        println!("SPEC.md: the examples are those of the vectors, the states those of the code");
         return Ok(());
     }
     if check {
-        bail!("SPEC.md: an example differs from its vector; run `cargo run -p xtask -- spec-index`");
+        bail!(
+            "SPEC.md: an example differs from its vector, or the states from the code; run `cargo run -p xtask -- spec-index`"
+        );
     }
     fs::write(&path, new)?;
-    println!("SPEC.md: examples written");
+    println!("SPEC.md: examples and states written");
     Ok(())
 }
 
