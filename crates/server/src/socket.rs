@@ -52,6 +52,8 @@ pub(crate) struct Socket<S> {
     sending: Sending,
     pong: Option<Box<[u8]>>,
     closing: Closing,
+    /// Whether the peer has closed too: then nothing more comes.
+    peer_closed: bool,
     deadline: Option<Pin<Box<Sleep>>>,
     /// When the hub last heard of bytes.
     heard: Instant,
@@ -162,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             sending: Sending::default(),
             pong: None,
             closing: Closing::No,
+            peer_closed: false,
             deadline: None,
             heard: Instant::now(),
         }
@@ -175,6 +178,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Ready(Ok(()));
             }
             if self.poll_send(cx)?.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.closing == Closing::Sent && self.peer_closed {
                 return Poll::Ready(Ok(()));
             }
             if closing == self.closing {
@@ -211,6 +217,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 self.shared.metrics.received_bytes.add(read.len() as u64);
                 if open {
                     self.take(read);
+                } else {
+                    self.wait_for_close(read);
                 }
                 Poll::Ready(io::Result::Ok(read.is_empty()))
             });
@@ -235,7 +243,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     self.shared.inbox.note(Note::Received(conn, frame, now));
                 }
                 Ok(Some(Item::Ping(payload))) => self.pong = Some(payload),
-                Ok(Some(Item::Closed)) => self.close(1_000),
+                Ok(Some(Item::Closed)) => {
+                    self.peer_closed = true;
+                    self.close(1_000);
+                }
                 Ok(None) => break,
                 Err(Violation(code)) => {
                     self.shared.metrics.websocket_violations.add(1);
@@ -251,6 +262,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         if frames {
             self.heard = now;
+        }
+    }
+
+    /// Looks for nothing but the peer's close frame. Of who broke the protocol nothing is looked at.
+    fn wait_for_close(&mut self, mut bytes: &[u8]) {
+        while let Ok(Some(item)) = self.receiver.next(&mut bytes, Phase::Session) {
+            self.peer_closed |= item == Item::Closed;
         }
     }
 

@@ -331,7 +331,7 @@ impl<S: LogStore> Thread<S> {
             match shared.store.background(&reading.name) {
                 Ok(mut background) => tend(name, &reading.pulse, &mut background),
                 Err(error) => {
-                    tracing::error!(database = name, %error, "nothing can be done in the background")
+                    tracing::error!(database = name, %error, "nothing can be done in the background");
                 }
             }
         });

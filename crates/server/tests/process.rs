@@ -99,9 +99,9 @@ async fn push_acked(wire: &mut Wire, first: u64, blocks: u64, size: u64) {
 /// The mark that welcome tells.
 async fn mark(wire: &mut Wire, hello: &Hello) -> u64 {
     wire.send(hello.to_bytes()).await;
-    wire.expect(|message| match message {
-        Message::Welcome(welcome) => Some(welcome.mark.node_seq().get()),
-        _ => None,
+    wire.expect(|message| {
+        let Message::Welcome(welcome) = message else { return None };
+        Some(welcome.mark.node_seq().get())
     })
     .await
 }

@@ -35,5 +35,6 @@ async fn what_one_writes_the_other_gets() {
     assert_eq!(status, 200);
     assert!(health.contains("\"status\":\"ok\""), "{health}");
     assert!(health.contains("\"app\":{\"state\":\"ok\",\"head\":2}"), "{health}");
+    drop((ann, bob));
     server.shut_down().await;
 }
