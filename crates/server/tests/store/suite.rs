@@ -375,7 +375,7 @@ impl<'a, B: Backend> Run<'a, B> {
     //= RLY-57 test
     //= MRG-5 test
     /// Everything is as it was promised: the log, the nodes, and after feeding the state.
-    fn check(&mut self, roles: &mut Roles<B::Store>) -> Result<(), Broken> {
+    fn check(&self, roles: &mut Roles<B::Store>) -> Result<(), Broken> {
         self.nodes(&mut roles.reader)?;
         let mut next = 1;
         loop {
