@@ -87,6 +87,18 @@ pub fn endings() -> Vec<Test> {
     c.timeout(5_000, &["close -", "! ended ordered", "reconnect on order"]);
     all.push(c.end());
 
+    let mut c = Client::new(
+        "welcome-behind-goodbye",
+        "the application ends it before welcome came: that is ignored then, and settles nothing",
+        &["SES-106", "SES-1", "SES-94"],
+    );
+    c.write(&[set(1, 5)], &["commit", "given: 1", "clock: 1", "outbox: 1:1n1"]);
+    c.open("handshake n1 given 1 seen []");
+    c.input("close", json!({}), &["goodbye 0 0+0"]);
+    c.recv(&hail(), &[]);
+    c.timeout(5_000, &["close -", "! ended ordered", "reconnect on order"]);
+    all.push(c.end());
+
     let mut c = active(
         "close-waits-for-acks",
         "the application ends it while a push is in flight: goodbye after its ack",

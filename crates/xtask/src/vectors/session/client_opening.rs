@@ -500,7 +500,7 @@ fn ownership() -> Vec<Test> {
 
     let mut c = seven(
         "not-your-node",
-        "the node belongs to another: a new node; when that is refused too, the application is told, and the client waits as after any failure",
+        "the node belongs to another: a new node at once; when that one is refused too, another one, but the application is told, and the client waits as after any failure",
         &["SES-15", "SES-25", "SES-99"],
     );
     c.open("handshake n1 given 9 seen []");
@@ -514,10 +514,16 @@ fn ownership() -> Vec<Test> {
     c.ends(
         &error(0, 207, 0),
         (0, 1_000),
-        &["close NOT_YOUR_NODE", "! ended refused:NOT_YOUR_NODE", "reconnect 0..1000"],
+        &[
+            "commit",
+            "close NOT_YOUR_NODE",
+            "! ended refused:NOT_YOUR_NODE",
+            "reconnect 0..1000",
+            "node: n3",
+            "outbox: 1:8n1 2:9n1",
+        ],
     );
-    assert_eq!(c.script.state["node"], node(2));
-    assert_eq!(c.script.state["node_key"], key(2));
+    assert_eq!((&c.script.state["node"], &c.script.state["node_key"]), (&node(3).into(), &key(3).into()));
     all.push(c.end());
     all
 }

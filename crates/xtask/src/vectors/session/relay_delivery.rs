@@ -306,7 +306,7 @@ fn log_cannot_be_read() -> Test {
     let mut w = three(
         "log-cannot-be-read",
         "a subscription for which the log cannot be read ends with its connection, in order",
-        &["SES-95", "SES-67"],
+        &["RLY-59", "SES-95", "SES-67"],
     );
     w.send(1, &subscribe(1, start(), WIDE, &[]), &["read after 0"]);
     w.fail("STORE_UNAVAILABLE", &["1 < goodbye 1 1000+30000"]);
@@ -488,7 +488,8 @@ fn pages() -> Vec<Test> {
     w.answer(&["1 < page #2 1:1 [1:1]"]);
     let own = w.end();
 
-    let mut w = three("pull-log-cannot-be-read", "the log cannot be read for a pull", &["SES-67", "ERR-4"]);
+    let mut w =
+        three("pull-log-cannot-be-read", "the log cannot be read for a pull", &["RLY-59", "SES-67", "ERR-4"]);
     w.send(1, &pull(1, start(), &[], 0), &["read after 0"]);
     w.fail("STORE_UNAVAILABLE", &["1 < error #1 STORE_UNAVAILABLE"]);
     w.rights = rights("all");

@@ -360,7 +360,7 @@ fn database_cannot_be_opened() -> Test {
     let mut w = Relay::new(
         "database-cannot-be-opened",
         "the log cannot be opened for writing: the client comes back later, and it is tried again",
-        &["RLY-10", "SES-95"],
+        &["RLY-10", "RLY-59", "SES-95"],
     );
     w.open(1, &[]);
     w.send(1, &hello(1), &["authorize 1"]);
