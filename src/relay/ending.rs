@@ -196,6 +196,8 @@ impl Relay {
         for conn in conns {
             self.abandon_pushes(conn);
             self.leave(conn, GoodbyeReason::RESTARTING);
+            // One that was ending already has no acks to wait for any more.
+            self.go_on_leaving(conn);
         }
         self.databases.remove(&id);
         self.unopened.remove(&id);

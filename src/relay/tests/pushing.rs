@@ -1,5 +1,6 @@
 //! Pushes, appends and acks (SPEC.md 11.2, 11.5 and 11.6).
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -7,8 +8,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::block::BlockRef;
-use crate::message::Mark;
-use crate::registry::ErrorCode;
+use crate::message::{Extensions, Goodbye, Mark, Message};
+use crate::registry::{ErrorCode, GoodbyeReason};
 use crate::relay::{Access, Config, ConnId, Input, NodeAppend, Output, Owner, Principal, Rights};
 use crate::wire::{CollectionName, NodeKey};
 
@@ -244,6 +245,23 @@ fn an_unknown_outcome_ends_all_connections_of_the_database() {
     assert_eq!(world.open(5), [""; 0]);
     assert_eq!(world.send(5, Hello::new(1).to_bytes()), ["authorize 5 db 1 ann"]);
     assert_eq!(world.answer(), ["open db as 2"]);
+}
+
+//= RLY-8 test
+#[test]
+fn an_unknown_outcome_ends_those_that_were_ending_already() {
+    // One is told goodbye by the relay when it has its acks, the other said goodbye itself.
+    let mut world = World::with(&[1, 2]);
+    world.send(1, push(1, &[one(1, 1)]));
+    world.send(2, push(1, &[one(2, 1)]));
+    let changed = Input::RightsChanged { conn: ConnId(1), rights: Arc::new(Rights::default()) };
+    world.send(1, subscribe(5, (0, 0), 10_000, &[]));
+    assert_eq!(world.input(changed), [""; 0]);
+    let goodbye =
+        Goodbye { reason: GoodbyeReason::DONE, reconnect_after: 0, jitter: 0, extensions: Extensions::EMPTY };
+    assert_eq!(world.send(2, request(0, Message::Goodbye(goodbye))), [""; 0]);
+    let ends = ["1 < goodbye restarting 1000+30000", "2 closed Done", "close database 0"];
+    assert_eq!(world.lose_log(0), ends);
 }
 
 //= SES-97 test

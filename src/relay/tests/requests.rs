@@ -325,3 +325,18 @@ fn credentials_without_a_right_to_the_database_leave_none() {
     let outputs = ["1 < error #9 Request FORBIDDEN", "1 < goodbye restarting 1000+30000"];
     assert_eq!(world.fail(ErrorCode::FORBIDDEN), outputs);
 }
+
+//= SES-94 test
+#[test]
+fn credentials_that_are_judged_after_goodbye_get_no_answer() {
+    for code in [None, Some(ErrorCode::FORBIDDEN)] {
+        let mut world = World::with(&[1]);
+        world.send(1, authenticate(9, "ann"));
+        assert_eq!(world.input(Input::Shutdown), ["1 < goodbye restarting 1000+30000"]);
+        let outputs = match code {
+            None => world.answer(),
+            Some(code) => world.fail(code),
+        };
+        assert_eq!(outputs, [""; 0]);
+    }
+}
