@@ -60,8 +60,6 @@ mutants! {
     UncertainIsAccepted,
     /// Of a refused block a client sends nothing again (SES-50).
     RefusedBlockDropped,
-    /// A client that discards stays the same node (SES-32).
-    DiscardKeepsNode,
 }
 
 #[cfg(feature = "mutants")]

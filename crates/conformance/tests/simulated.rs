@@ -8,8 +8,10 @@ use std::panic::catch_unwind;
 use blazedb_relay_conformance::sim::random::Random;
 use blazedb_relay_conformance::{fuzz, spec};
 
+type Body = fn(&[u8]);
+
 /// A fuzz body, its name, and how many random inputs of which length it gets here.
-const BODIES: [(&str, fn(&[u8]), u64, usize); 4] = [
+const BODIES: [(&str, Body, u64, usize); 4] = [
     ("relay_actions", fuzz::relay_actions, 1_500, 300),
     ("relay_model", fuzz::relay_model, 1_500, 300),
     ("client_relay", fuzz::client_relay, 15, 3_000),
