@@ -322,7 +322,7 @@ fn a_clock_too_far_ahead_is_set_back_once() {
     client.input(Input::Written);
     client.accepted(1, 1, 1);
     // A bridge has brought a timestamp from far in the future.
-    let changes = client.replica.replay(&[op(Z, 1, at(1 << 50, Z), 2, 1)]).unwrap();
+    let changes = client.replica.replay(&[op(Z, 1, at(1 << 50, Z), 2, 1)]).unwrap().changes;
     client.store(changes);
     assert_eq!(client.input(Input::Written), ["push #2 A 2..2", "! sent 1125899906842624Z"]);
     assert_eq!(client.write(&[update(3, 1)]), [at((1 << 50) + 1, A)]);
