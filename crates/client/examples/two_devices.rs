@@ -30,7 +30,11 @@ fn println(line: &str) {
 }
 
 /// The whole story, told line by line.
-pub async fn run(url: Option<&str>, folder: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(
+    url: Option<&str>,
+    folder: &Path,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), Box<dyn Error>> {
     let relay = LocalRelay::new();
     let open = |device: &str| {
         let options = Options::new("tracker")?.file(folder.join(device)).subscribe_all();
