@@ -84,6 +84,11 @@ impl Client {
         Ok(Self { shared, _last: last })
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     async fn with<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Core) -> Result<T, Error> + Send + 'static,

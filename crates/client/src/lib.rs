@@ -53,6 +53,8 @@ mod options;
 mod shared;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use blazedb_relay::client::{
