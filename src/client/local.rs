@@ -93,10 +93,10 @@ impl<'r> Local<'r> {
     /// Takes an operation from the outbox whose writes are in the durable state, or will be when this
     /// transaction ends.
     pub(super) fn unqueue(&mut self, number: u64) -> Option<Queued> {
-        let queued = self.replica.outbox.get(number)?.clone();
+        let queued = self.replica.outbox.remove(number)?;
+        self.note(|_| Change::Unqueued(number));
         let head = queued.op.op().head;
         self.left.insert(head.collection, head.record);
-        self.make(Change::Unqueued(number));
         Some(queued)
     }
 
@@ -158,6 +158,9 @@ impl<'r> Local<'r> {
 
     /// The key on the rejected list of the write that `op` is, if it is there.
     pub(super) fn find_rejected(&self, op: &OpRef<'_>) -> Option<RejectedKey> {
+        if self.replica.rejected.is_empty() {
+            return None;
+        }
         let same = |rejected: &&Rejected| {
             let other = rejected.op.op();
             (other.head.collection, other.head.record) == (op.head.collection, op.head.record)

@@ -202,16 +202,17 @@ impl Session {
         let mut ids = Ids::default();
         let mut timestamps = Vec::new();
         let mut check = 0;
-        loop {
+        let mut waiting = replica.outbox.range(first, u64::MAX).map(|(_, queued)| queued).peekable();
+        // What can only be sent together.
+        let mut unit: Vec<&Queued> = Vec::new();
+        while let Some(next) = waiting.next_if(|next| next.number() == first + builder.len() as u64) {
             //= SES-45
-            let number = first + builder.len() as u64;
-            let (_, last) = replica.outbox.transaction_of(number);
-            let unit: Vec<&Queued> = replica.outbox.range(number, last).map(|(_, queued)| queued).collect();
+            unit.clear();
+            unit.push(next);
+            let same = |other: &&Queued| next.transaction.is_some() && other.transaction == next.transaction;
+            unit.extend(core::iter::from_fn(|| waiting.next_if(same)));
             let bytes: usize = unit.iter().map(|queued| 4 + queued.op.bytes().len()).sum();
             let size = builder.size() + bytes;
-            if unit.is_empty() {
-                break;
-            }
             if let Some(write) = unit.iter().find_map(|queued| self.lacks_crdt(queued)) {
                 if builder.is_empty() {
                     return Err(NoBlock::Needs(write, Capability::CRDT));
@@ -229,7 +230,7 @@ impl Session {
                     break;
                 }
             }
-            for queued in unit {
+            for queued in &unit {
                 let op: OpRef<'_> = queued.op.op();
                 // The API has refused transactions that do not fit, and everything else was measured.
                 if builder.push_ref(&op).is_err() {

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path as FilePath, PathBuf};
 
 use blazedb_relay::client::{Change, CollectionSet, Identity, Node, Queued, Replica, Seen};
-use blazedb_relay::merge::Path;
-use blazedb_relay::wire::{DatabaseName, Position};
+use blazedb_relay::merge::Heard;
+use blazedb_relay::wire::{DatabaseName, Position, Timestamp};
 pub use error::{StoreError, StoreErrorKind};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -47,11 +47,20 @@ struct Pending {
     outbox: BTreeMap<u64, Option<Queued>>,
     rejected: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     state_cleared: bool,
-    registers: HashMap<Path, Option<Vec<u8>>>,
+    /// By path in canonical bytes, as the other two.
+    registers: HashMap<Vec<u8>, Option<Register>>,
     /// By path, and whose it is.
-    counters: HashMap<(Path, Vec<u8>), Option<Vec<u8>>>,
+    counters: HashMap<(Vec<u8>, Vec<u8>), Option<Vec<u8>>>,
     positions: BTreeMap<CollectionSet, Position>,
     seen: Option<Seen>,
+}
+
+/// A register, without its path.
+#[derive(Debug)]
+struct Register {
+    timestamp: Timestamp,
+    value: Box<[u8]>,
+    heard: Heard,
 }
 
 impl Store {
@@ -303,17 +312,18 @@ impl Pending {
             }
             Change::Unrejected(key) => drop(self.rejected.insert(row::rejected_key(&key), None)),
             Change::Register { path, timestamp, value, heard } => {
-                let data = row::register(&path.as_ref().to_bytes(), timestamp, &value, heard);
-                self.registers.insert(path, Some(data));
+                let register = Register { timestamp, value, heard };
+                self.registers.insert(path.as_ref().to_bytes(), Some(register));
             }
-            Change::RegisterDropped(path) => drop(self.registers.insert(path, None)),
+            Change::RegisterDropped(path) => drop(self.registers.insert(path.as_ref().to_bytes(), None)),
             Change::Counter { path, base, timestamp, total, heard } => {
-                let data = row::counter(&path.as_ref().to_bytes(), timestamp, total, heard);
-                let of = row::counter_of(timestamp.node(), base);
-                self.counters.insert((path, of), Some(data));
+                let path = path.as_ref().to_bytes();
+                let data = row::counter(&path, timestamp, total, heard);
+                self.counters.insert((path, row::counter_of(timestamp.node(), base)), Some(data));
             }
             Change::CounterDropped { path, node, base } => {
-                drop(self.counters.insert((path, row::counter_of(node, base)), None));
+                let key = (path.as_ref().to_bytes(), row::counter_of(node, base));
+                self.counters.insert(key, None);
             }
             Change::StateCleared => {
                 self.registers.clear();
@@ -387,10 +397,11 @@ impl Pending {
         registers.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let mut put = conn.prepare_cached("INSERT OR REPLACE INTO registers VALUES (?1, ?2)")?;
         let mut delete = conn.prepare_cached("DELETE FROM registers WHERE path = ?1")?;
-        for (path, data) in registers {
-            let path = path.as_ref().to_bytes();
-            match data {
-                Some(data) => put.execute(params![path, data])?,
+        for (path, register) in registers {
+            match register {
+                Some(Register { timestamp, value, heard }) => {
+                    put.execute(params![path, row::register(&path, timestamp, &value, heard)])?
+                }
                 None => delete.execute([path])?,
             };
         }
@@ -399,7 +410,6 @@ impl Pending {
         let mut put = conn.prepare_cached("INSERT OR REPLACE INTO counters VALUES (?1, ?2, ?3)")?;
         let mut delete = conn.prepare_cached("DELETE FROM counters WHERE path = ?1 AND counter_of = ?2")?;
         for ((path, of), data) in counters {
-            let path = path.as_ref().to_bytes();
             match data {
                 Some(data) => put.execute(params![path, of, data])?,
                 None => delete.execute(params![path, of])?,
