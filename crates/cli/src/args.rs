@@ -25,6 +25,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Serve),
+    Bench(Bench),
     Decode(Decode),
     Encode(Encode),
     Vectors(Vectors),
@@ -93,6 +94,68 @@ pub(crate) struct Serve {
     /// What to log: error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<String>,
+}
+
+/// Measure a relay on this machine.
+///
+/// It starts relays of its own, with their data in a folder that is removed at the end; one core is theirs,
+/// the load takes another. The columns at the right say how much of its core each used: near 100 % that was
+/// the limit. Needs Linux.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay bench                                 everything; some minutes\n  \
+    blazedb-relay bench latency kill                    two of them\n  \
+    blazedb-relay bench throughput --data /mnt/disk     on another disk\n  \
+    blazedb-relay bench --json > figures.json")]
+pub(crate) struct Bench {
+    /// What to measure; everything if nothing is named.
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workloads: Vec<Workload>,
+
+    /// Where to make the folder [default: the system's folder for temporary files].
+    ///
+    /// A file system in memory makes syncing look free.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Operations of `throughput`.
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    pub(crate) ops: u64,
+
+    /// Clients of `fan-out` and `active`.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) subscribers: u64,
+
+    /// Connections of `idle`; at its end there are twice as many.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub(crate) connections: u64,
+
+    /// How long `active` goes on.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) seconds: u64,
+
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// One writer as fast as it can, until another client has all.
+    Throughput,
+    /// An operation every 5 ms to another client, beside what the disk takes.
+    Latency,
+    /// One writer, many subscribers.
+    FanOut,
+    /// Connections that do nothing.
+    Idle,
+    /// A new client gets 20,000 operations.
+    CatchUp,
+    /// The relay is killed right after its acks.
+    Kill,
+    /// Many who write now and then.
+    Active,
 }
 
 /// Explain bytes: every field with its offset, its bytes and what it means.

@@ -1,6 +1,7 @@
 //! `blazedb-relay`: run a relay; look into, make and check the bytes of its protocol.
 
 mod args;
+mod bench;
 mod child;
 mod decode;
 mod dump;
@@ -30,6 +31,7 @@ pub(crate) enum Outcome {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Vectors(args) => vectors::run(&args),
