@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+mod sync;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use blazedb_relay_conformance::session::Role;
 use blazedb_relay_conformance::vectors::MERGE;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use sync::{Export, Pull, Push, Query, Relay, Replay, Status, Watch};
 
 /// BlazeDB Relay: data that works offline and syncs to every device.
 #[derive(Debug, Parser)]
@@ -25,6 +28,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Serve),
+    Push(Push),
+    Pull(Pull),
+    Watch(Watch),
+    Query(Query),
+    Export(Export),
+    Status(Status),
+    Replay(Replay),
     Bench(Bench),
     Decode(Decode),
     Encode(Encode),

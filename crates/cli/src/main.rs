@@ -3,15 +3,25 @@
 mod args;
 mod bench;
 mod child;
+mod connect;
 mod decode;
 mod dump;
 mod encode;
+mod export;
 mod guess;
 mod harness;
 mod input;
+mod log;
 mod output;
+mod plain;
+mod pull;
+mod push;
+mod query;
+mod replay;
 mod rule;
 mod serve;
+mod status;
+mod trace;
 mod vectors;
 
 use std::process::ExitCode;
@@ -31,6 +41,13 @@ pub(crate) enum Outcome {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Push(args) => push::run(&args),
+        Command::Pull(args) => pull::pull(&args),
+        Command::Watch(args) => pull::watch(&args),
+        Command::Query(args) => query::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Encode(args) => encode::run(&args),
