@@ -8,6 +8,7 @@ mod encode;
 mod guess;
 mod harness;
 mod input;
+mod keep;
 mod output;
 mod rule;
 mod serve;
@@ -23,13 +24,18 @@ use clap::Parser;
 pub(crate) enum Outcome {
     /// All is well.
     Fine,
-    /// The input breaks a rule, or a vector failed; it was said.
+    /// The input breaks a rule, a vector failed, or a database has a problem; it was said.
     Bad,
+    /// Some of it could not be done; it was said.
+    Failed,
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Backup(args) => keep::backup(&args),
+        Command::Restore(args) => keep::restore(&args),
+        Command::Verify(args) => keep::verify(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Vectors(args) => vectors::run(&args),
@@ -38,6 +44,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Ok(Outcome::Failed) => ExitCode::from(2),
         // Whoever read the output has seen enough.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
