@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Backup(Backup),
     Restore(Restore),
     Verify(Verify),
+    Bench(Bench),
     Decode(Decode),
     Encode(Encode),
     Vectors(Vectors),
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     hosts = [\"relay.example.com\"]            # names by which clients call it\n  \
     origins = [\"https://app.example.com\"]    # web pages that may use it\n  \
     create_databases = true                   # when a client that may use one names it\n  \
+    address_header = \"x-forwarded-for\"        # behind a proxy: where it says its client's address\n  \
     metrics_token = \"...\"                     # without it /metrics is for this machine only\n  \
     log = \"info\"                              # error, warn, info, debug, trace\n  \
     log_format = \"text\"                       # or json\n\n  \
@@ -66,6 +68,7 @@ pub(crate) enum Command {
     connections_per_principal = 10000\n  \
     open_databases = 1000\n  \
     operations_per_second = 0                 # of one connection; 0 for no limit\n  \
+    failed_logins_per_minute = 30             # of one address; 0 for no limit\n  \
     heartbeat_seconds = 30\n  \
     reconnect_jitter_seconds = 30             # over which clients come back after a restart\n  \
     database_idle_seconds = 600\n\n  \
@@ -78,7 +81,7 @@ pub(crate) enum Command {
     { database = \"notes-*\", access = \"read\" },\n  \
     ]\n\n\
     Environment: BLAZEDB_RELAY_CONFIG, _LISTEN, _DATA, _HOSTS and _ORIGINS (separated by commas), _TOKEN,\n\
-    _METRICS_TOKEN, _TLS_CERTIFICATE, _TLS_KEY, _LOG, _LOG_FORMAT.\n\n\
+    _ADDRESS_HEADER, _METRICS_TOKEN, _TLS_CERTIFICATE, _TLS_KEY, _LOG, _LOG_FORMAT.\n\n\
     SIGTERM or Ctrl-C ends it in order: clients are told when to come back. A second one ends it at once.")]
 pub(crate) struct Serve {
     /// Where to listen [default: 127.0.0.1:7700].
@@ -198,6 +201,68 @@ pub(crate) struct Verify {
     /// Print the result as JSON, one line for each database.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Measure a relay on this machine.
+///
+/// It starts relays of its own, with their data in a folder that is removed at the end; one core is theirs,
+/// the load takes another. The columns at the right say how much of its core each used: near 100 % that was
+/// the limit. Needs Linux.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay bench                                 everything; some minutes\n  \
+    blazedb-relay bench latency kill                    two of them\n  \
+    blazedb-relay bench throughput --data /mnt/disk     on another disk\n  \
+    blazedb-relay bench --json > figures.json")]
+pub(crate) struct Bench {
+    /// What to measure; everything if nothing is named.
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workloads: Vec<Workload>,
+
+    /// Where to make the folder [default: the system's folder for temporary files].
+    ///
+    /// A file system in memory makes syncing look free.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Operations of `throughput`.
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    pub(crate) ops: u64,
+
+    /// Clients of `fan-out` and `active`.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) subscribers: u64,
+
+    /// Connections of `idle`; at its end there are twice as many.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub(crate) connections: u64,
+
+    /// How long `active` goes on.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) seconds: u64,
+
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// One writer as fast as it can, until another client has all.
+    Throughput,
+    /// An operation every 5 ms to another client, beside what the disk takes.
+    Latency,
+    /// One writer, many subscribers.
+    FanOut,
+    /// Connections that do nothing.
+    Idle,
+    /// A new client gets 20,000 operations.
+    CatchUp,
+    /// The relay is killed right after its acks.
+    Kill,
+    /// Many who write now and then.
+    Active,
 }
 
 /// Explain bytes: every field with its offset, its bytes and what it means.

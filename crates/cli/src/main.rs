@@ -1,6 +1,7 @@
 //! `blazedb-relay`: run a relay; look into, make and check the bytes of its protocol.
 
 mod args;
+mod bench;
 mod child;
 mod decode;
 mod dump;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Backup(args) => keep::backup(&args),
         Command::Restore(args) => keep::restore(&args),
         Command::Verify(args) => keep::verify(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Vectors(args) => vectors::run(&args),

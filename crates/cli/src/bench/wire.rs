@@ -2,29 +2,34 @@
 
 use core::cell::RefCell;
 use core::net::SocketAddr;
-use std::io::{Error, Read as _, Result, Write as _};
+use core::time::Duration;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use blazedb_relay::block::{BlockBuilder, Blocks, Compression};
+use anyhow::{Context as _, Result, bail};
+use blazedb_relay::block::Blocks;
 use blazedb_relay::codec::{Context, Packet, ids_check};
 use blazedb_relay::frame::{Phase, peek};
 use blazedb_relay::message::{
     Authentication, Data, DatabaseRef, Extensions, Handshake, LastNodeSeq, LimitList, List, Message,
     ProtocolText, Push, PushBlocks, PushEntry, Subscribe, UpdateAck, VersionRange,
 };
-use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::registry::{Capabilities, Capability};
-use blazedb_relay::value::{Fields, Value};
-use blazedb_relay::wire::{CollectionName, DatabaseName, FieldName, NodeId, NodeKey, Position, Timestamp};
+use blazedb_relay::wire::{DatabaseName, NodeId, NodeKey, Position};
 use uuid::Uuid;
 
 /// Bytes of one reading.
 const READING: usize = 256 * 1_024;
+/// A relay that says nothing for so long has failed.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Bytes that the relay may send ahead of an update ack.
+pub(crate) const WINDOW: u64 = 8 << 20;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READING]);
 }
 
+/// One connection of one node.
 pub(crate) struct Wire {
     stream: TcpStream,
     /// What came and was not used yet.
@@ -36,18 +41,19 @@ pub(crate) struct Wire {
     head: Position,
     /// Bytes since the last update ack.
     unacked: usize,
+    /// Bytes that came, WebSocket and all.
+    received: u64,
 }
 
-/// What one update brought.
-pub(crate) struct Delivered {
-    pub(crate) ops: u64,
-}
+/// The sending half of a connection.
+pub(crate) struct Sender(TcpStream);
 
 impl Wire {
     /// Connects a node, and is welcomed.
-    pub(crate) fn open(address: SocketAddr, number: u128) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
+    pub(crate) fn open(address: SocketAddr, database: &str, number: u128) -> Result<Self> {
+        let stream = TcpStream::connect(address).context("the relay takes no connection")?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE))?;
         let mut wire = Self {
             stream,
             buffer: Vec::new(),
@@ -56,6 +62,7 @@ impl Wire {
             frame: Vec::new(),
             head: Position::START,
             unacked: 0,
+            received: 0,
         };
         let request = "GET /sync HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -68,7 +75,7 @@ impl Wire {
             wire.read()?;
         };
         wire.used = end;
-        wire.send(&hello(number)?)?;
+        wire.send(&hello(database, number)?)?;
         wire.expect(|message| matches!(message, Message::Welcome(_)))?;
         Ok(wire)
     }
@@ -78,14 +85,19 @@ impl Wire {
         self.head
     }
 
-    /// Sends one message. The mask is 0: it is there to protect proxies, of which there is none.
+    /// Bytes that came so far.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Another hand that sends on this connection.
+    pub(crate) fn sender(&self) -> Result<Sender> {
+        Ok(Sender(self.stream.try_clone()?))
+    }
+
+    /// Sends one message.
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<()> {
-        let mut bytes = Vec::with_capacity(payload.len() + 14);
-        bytes.extend([0x82, 0x80 | 127]);
-        bytes.extend((payload.len() as u64).to_be_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend(payload);
-        self.stream.write_all(&bytes)
+        send(&mut self.stream, payload)
     }
 
     fn read(&mut self) -> Result<()> {
@@ -96,9 +108,13 @@ impl Wire {
         let read = BUFFER.with_borrow_mut(|buffer| {
             let read = self.stream.read(buffer)?;
             self.buffer.extend_from_slice(buffer.get(..read).unwrap_or_default());
-            Ok::<_, Error>(read)
+            Ok::<_, std::io::Error>(read)
         })?;
-        if read == 0 { Err(Error::other("the server closed")) } else { Ok(()) }
+        if read == 0 {
+            bail!("the relay closed the connection");
+        }
+        self.received += read as u64;
+        Ok(())
     }
 
     fn bytes(&mut self, len: usize) -> Result<&[u8]> {
@@ -123,7 +139,7 @@ impl Wire {
                     _ => short,
                 };
                 if opcode == 8 {
-                    return Err(Error::other("the server closed the WebSocket"));
+                    bail!("the relay closed the WebSocket");
                 }
             }
             let have = self.frame.len();
@@ -144,12 +160,12 @@ impl Wire {
         loop {
             self.next()?;
             let context = Context::session(Capabilities::ALL);
-            let packet = Packet::decode(&self.frame, &context).map_err(Error::other)?;
+            let packet = Packet::decode(&self.frame, &context)?;
             if let Message::Welcome(welcome) = packet.message() {
                 self.head = welcome.head;
             }
             if let Message::Error(error) = packet.message() {
-                return Err(Error::other(format!("{error:?}")));
+                bail!("the relay answers {error:?}");
             }
             if wanted(packet.message()) {
                 return Ok(());
@@ -161,26 +177,26 @@ impl Wire {
     pub(crate) fn acks(&mut self) -> Result<u64> {
         self.expect(|message| matches!(message, Message::PushAck(_)))?;
         let context = Context::session(Capabilities::ALL);
-        let packet = Packet::decode(&self.frame, &context).map_err(Error::other)?;
+        let packet = Packet::decode(&self.frame, &context)?;
         let Message::PushAck(ack) = packet.message() else { return Ok(0) };
         let mut ops = 0;
         for entry in ack.entries {
             match entry {
                 PushEntry::Accepted(it) => ops += it.last().seq() + 1 - it.first_seq(),
                 PushEntry::Refused { .. } | PushEntry::Later { .. } => {
-                    return Err(Error::other("not accepted"));
+                    bail!("the relay did not take a push: {entry:?}");
                 }
             }
         }
         Ok(ops)
     }
 
-    /// Waits for an update, and acknowledges it when half a megabyte has come.
-    pub(crate) fn deliver(&mut self) -> Result<Delivered> {
+    /// Waits for an update, and acknowledges it when half a megabyte has come; gives the operations in it.
+    pub(crate) fn deliver(&mut self) -> Result<u64> {
         self.expect(|message| matches!(message, Message::Update(_)))?;
         let context = Context::session(Capabilities::ALL);
-        let packet = Packet::decode(&self.frame, &context).map_err(Error::other)?;
-        let Message::Update(update) = packet.message() else { return Err(Error::other("no update")) };
+        let packet = Packet::decode(&self.frame, &context)?;
+        let Message::Update(update) = packet.message() else { bail!("no update") };
         let blocks = packet.message().blocks();
         let ops =
             blocks.iter().flat_map(|blocks| blocks.iter()).map(|block| u64::from(block.header().count)).sum();
@@ -188,69 +204,72 @@ impl Wire {
         self.unacked += self.frame.len();
         if self.unacked > 512 * 1_024 {
             self.unacked = 0;
-            let ack = UpdateAck { subscription: 1, position, window: 8 << 20, extensions: Extensions::EMPTY };
-            let packet = Packet::new(Message::UpdateAck(ack)).map_err(Error::other)?;
+            let ack = UpdateAck { subscription: 1, position, window: WINDOW, extensions: Extensions::EMPTY };
+            let packet = Packet::new(Message::UpdateAck(ack))?;
             self.send(&packet.to_bytes())?;
         }
-        Ok(Delivered { ops })
+        Ok(ops)
     }
 }
 
-fn node(number: u128) -> Result<NodeId> {
-    NodeId::new(Uuid::from_u128(number)).map_err(Error::other)
+/// The node of a number.
+pub(crate) fn node(number: u128) -> Result<NodeId> {
+    // Numbers alone would compress better than what devices are named.
+    let spread = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    Ok(NodeId::new(Uuid::from_u128(spread))?)
 }
 
-fn hello(number: u128) -> Result<Vec<u8>> {
-    let database = DatabaseName::new("app").map_err(Error::other)?;
+/// Sends one message. The mask is 0: it is there to protect proxies, of which there is none.
+fn send(stream: &mut TcpStream, payload: &[u8]) -> Result<()> {
+    let mut bytes = Vec::with_capacity(payload.len() + 14);
+    bytes.extend([0x82, 0x80 | 127]);
+    bytes.extend((payload.len() as u64).to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    Ok(stream.write_all(&bytes)?)
+}
+
+impl Sender {
+    /// Sends one message.
+    pub(crate) fn send(&mut self, payload: &[u8]) -> Result<()> {
+        send(&mut self.0, payload)
+    }
+}
+
+fn hello(database: &str, number: u128) -> Result<Vec<u8>> {
+    let database = DatabaseName::new(database)?;
     let handshake = Handshake {
         protocol: ProtocolText::V1_0,
-        versions: VersionRange::new(0x0100, 0x0100).map_err(Error::other)?,
+        versions: VersionRange::new(0x0100, 0x0100)?,
         database: DatabaseRef::from(&database),
         node: node(number)?,
         node_key: NodeKey([7; 16]),
         highest_given_out: LastNodeSeq::NONE,
-        seen: List::new(&[]).map_err(Error::other)?,
+        seen: List::new(&[])?,
         public_key: Data::EMPTY,
-        capabilities: List::new(&[Capability::CRDT, Capability::COMPRESSION]).map_err(Error::other)?,
+        capabilities: List::new(&[Capability::CRDT, Capability::COMPRESSION])?,
         authentication: Authentication::None,
-        limits: LimitList::new(&[]).map_err(Error::other)?,
+        limits: LimitList::new(&[])?,
         extensions: Extensions::EMPTY,
     };
-    Ok(Packet::new(Message::Handshake(handshake)).map_err(Error::other)?.to_bytes())
-}
-
-/// A block of updates of a bug's record: three fields each.
-#[allow(clippy::unwrap_used, reason = "all of it is legal")]
-pub(crate) fn block(of: u128, first: u64, count: u64) -> Vec<u8> {
-    let id = node(of).unwrap();
-    let mut builder = BlockBuilder::new(id, first);
-    for seq in first..first + count {
-        let fields = vec![
-            (FieldName::new("title").unwrap(), Value::from(format!("Fix login bug {seq}").as_str())),
-            (FieldName::new("priority").unwrap(), Value::from(5)),
-            (FieldName::new("status").unwrap(), Value::from("open")),
-        ];
-        let place = (CollectionName::new("bugs").unwrap(), Uuid::from_u128(u128::from(seq % 1_000)));
-        let fields = Fields::new(fields).unwrap();
-        let timestamp = Timestamp::new(seq, id).unwrap();
-        builder.push(&Op::new((id, seq), timestamp, OpKind::Update, place, fields).unwrap()).unwrap();
-    }
-    builder.finish(Compression::Lz4).unwrap().to_vec()
+    Ok(Packet::new(Message::Handshake(handshake))?.to_bytes())
 }
 
 /// A push of one block.
-#[allow(clippy::unwrap_used, reason = "all of it is legal")]
-pub(crate) fn push(id: u32, block: &[u8]) -> Vec<u8> {
-    let all = Blocks::decode(block, 1, Capabilities::ALL).unwrap();
-    let ids_check = ids_check(all).unwrap();
-    let push = Push { ids_check, blocks: PushBlocks::new(all).unwrap(), extensions: Extensions::EMPTY };
-    Packet::with_id(Message::Push(push), id).unwrap().to_bytes()
+pub(crate) fn push(id: u64, block: &[u8]) -> Result<Vec<u8>> {
+    let all = Blocks::decode(block, 1, Capabilities::ALL)?;
+    let ids_check = ids_check(all)?;
+    let push = Push { ids_check, blocks: PushBlocks::new(all)?, extensions: Extensions::EMPTY };
+    // Request ids may come again when their answers have come.
+    #[allow(clippy::cast_possible_truncation, reason = "any number but 0 will do")]
+    let id = (id as u32).max(1);
+    Ok(Packet::with_id(Message::Push(push), id)?.to_bytes())
 }
 
 /// A subscription to everything, from there.
-#[allow(clippy::unwrap_used, reason = "all of it is legal")]
-pub(crate) fn subscribe(from: Position, window: u64) -> Vec<u8> {
-    let collections = List::new(&[]).unwrap();
-    let subscribe = Subscribe { subscription: 1, collections, from, window, extensions: Extensions::EMPTY };
-    Packet::with_id(Message::Subscribe(subscribe), 1).unwrap().to_bytes()
+pub(crate) fn subscribe(from: Position) -> Result<Vec<u8>> {
+    let collections = List::new(&[])?;
+    let subscribe =
+        Subscribe { subscription: 1, collections, from, window: WINDOW, extensions: Extensions::EMPTY };
+    Ok(Packet::with_id(Message::Subscribe(subscribe), 1)?.to_bytes())
 }
