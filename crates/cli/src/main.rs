@@ -11,6 +11,7 @@ mod export;
 mod guess;
 mod harness;
 mod input;
+mod keep;
 mod log;
 mod output;
 mod plain;
@@ -34,8 +35,10 @@ use clap::Parser;
 pub(crate) enum Outcome {
     /// All is well.
     Fine,
-    /// The input breaks a rule, or a vector failed; it was said.
+    /// The input breaks a rule, a vector failed, or a database has a problem; it was said.
     Bad,
+    /// Some of it could not be done; it was said.
+    Failed,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,9 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Backup(args) => keep::backup(&args),
+        Command::Restore(args) => keep::restore(&args),
+        Command::Verify(args) => keep::verify(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Encode(args) => encode::run(&args),
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Ok(Outcome::Failed) => ExitCode::from(2),
         // Whoever read the output has seen enough.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
