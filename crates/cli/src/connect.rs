@@ -12,7 +12,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// What every client of these commands has in common.
 pub(crate) fn options(relay: &Relay) -> Result<Options> {
-    let options = Options::new(&relay.database).with_context(|| format!("--database {:?}", relay.database))?;
+    let options =
+        Options::new(&relay.database).with_context(|| format!("--database {:?}", relay.database))?;
     let options = options.url(&relay.url).context("--url")?;
     match &relay.token {
         Some(token) => options.token(token).context("--token"),

@@ -25,7 +25,8 @@ pub(crate) fn run(args: &Export) -> Result<Outcome> {
     block_on(async {
         let mut out: Box<dyn Write> = match &args.output {
             Some(path) => {
-                let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+                let file =
+                    File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
                 Box::new(BufWriter::new(file))
             }
             None => Box::new(output::stdout()),

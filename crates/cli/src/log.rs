@@ -107,8 +107,10 @@ impl Log {
         })?;
         let mut log = Self { transport, came: Bytes::new(), collections: names, head: Position::START };
         log.send(hello(relay, from)?)?;
-        log.head = log
-            .expect(|message| if let Message::Welcome(welcome) = message { Ok(Some(welcome.head)) } else { Ok(None) })
+        log.head =
+            log.expect(|message| {
+                if let Message::Welcome(welcome) = message { Ok(Some(welcome.head)) } else { Ok(None) }
+            })
             .await?;
         Ok(log)
     }
@@ -148,7 +150,7 @@ impl Log {
             let packet = Packet::decode(&frame, &context).context("what the relay sent cannot be read")?;
             match packet.message() {
                 Message::Error(error) => {
-                    bail!("the relay refuses it: {:?}: {}", error.code, error.text.get().escape_debug())
+                    bail!("the relay refuses it: {:?}: {}", error.code, error.text.as_str().escape_debug())
                 }
                 Message::Goodbye(goodbye) => bail!("the relay said goodbye: {:?}", goodbye.reason),
                 Message::Ping(ping) => {
@@ -186,8 +188,13 @@ impl Log {
     pub(crate) fn subscribe(&self, from: Position) -> Result<()> {
         let names: Vec<_> = self.collections.iter().map(Into::into).collect();
         let collections = List::new(&names)?;
-        let subscribe =
-            Subscribe { subscription: ONLY, collections, from, window: WINDOW, extensions: Extensions::EMPTY };
+        let subscribe = Subscribe {
+            subscription: ONLY,
+            collections,
+            from,
+            window: WINDOW,
+            extensions: Extensions::EMPTY,
+        };
         self.send(Packet::with_id(Message::Subscribe(subscribe), ONLY)?.to_bytes())
     }
 
@@ -233,17 +240,21 @@ fn entries(blocks: LogBlocks<'_>) -> Result<Vec<Entry>> {
 }
 
 fn hello(relay: &Relay, from: Position) -> Result<Vec<u8>> {
-    let database = DatabaseName::new(&relay.database).with_context(|| format!("--database {:?}", relay.database))?;
+    let database =
+        DatabaseName::new(&relay.database).with_context(|| format!("--database {:?}", relay.database))?;
     let seen = [from];
     let seen = if from == Position::START { &[][..] } else { &seen };
     let mut random = [[0; 16]; 2];
-    random.iter_mut().try_for_each(|bytes| getrandom::fill(bytes)).map_err(|error| anyhow!("no randomness: {error}"))?;
+    random
+        .iter_mut()
+        .try_for_each(|bytes| getrandom::fill(bytes))
+        .map_err(|error| anyhow!("no randomness: {error}"))?;
     let [node, key] = random;
     let token = relay.token.as_deref().unwrap_or_default();
     let authentication = if token.is_empty() {
         Authentication::None
     } else {
-        Authentication::Bearer(Data::new(token.as_bytes()).context("--token")?)
+        Authentication::bearer(Data::new(token.as_bytes()).context("--token")?)
     };
     let handshake = Handshake {
         protocol: ProtocolText::V1_0,

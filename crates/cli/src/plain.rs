@@ -25,7 +25,9 @@ pub(crate) fn to_json(value: &Value) -> Json {
     match value {
         Value::Bool(value) => (*value).into(),
         Value::Int(value) => (*value).into(),
-        Value::Double(value) => double(value.get()).map_or_else(|text| json!({ "$double": text }), Json::Number),
+        Value::Double(value) => {
+            double(value.get()).map_or_else(|text| json!({ "$double": text }), Json::Number)
+        }
         Value::String(text) => (**text).into(),
         Value::Uuid(id) => json!({ "$uuid": id.to_string() }),
         Value::Date(value) => json!({ "$date": float(value.get()) }),
@@ -86,9 +88,10 @@ pub(crate) fn from_json(json: Json) -> Result<Value> {
         },
         Json::String(text) => text.as_str().into(),
         Json::Array(items) => {
-            let items = items.into_iter().zip(0..).map(|(item, at): (_, usize)| {
-                from_json(item).with_context(|| format!("at [{at}]"))
-            });
+            let items = items
+                .into_iter()
+                .zip(0..)
+                .map(|(item, at): (_, usize)| from_json(item).with_context(|| format!("at [{at}]")));
             Value::Array(items.collect::<Result<_>>()?)
         }
         Json::Object(object) => match object.iter().next() {

@@ -57,7 +57,8 @@ pub(crate) fn watch(args: &Watch) -> Result<Outcome> {
         let mut left = args.limit.unwrap_or(u64::MAX);
         let mut out = output::stdout();
         while left > 0 {
-            for entry in log.update().await?.entries.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+            for entry in log.update().await?.entries.iter().take(usize::try_from(left).unwrap_or(usize::MAX))
+            {
                 if args.json {
                     writeln!(out, "{}", entry.json())?;
                 } else {
@@ -73,7 +74,12 @@ pub(crate) fn watch(args: &Watch) -> Result<Outcome> {
 
 fn write_line(out: &mut output::Stdout, entry: &Entry) -> std::io::Result<()> {
     let (kind, collection, record) = (kind_name(entry.kind), &entry.collection, entry.record);
-    write!(out, "{FAINT}{:>9}{FAINT:#} {WORD}{kind}{WORD:#} {} {ID}{record}{ID:#}", entry.seq, collection.escape_debug())?;
+    write!(
+        out,
+        "{FAINT}{:>9}{FAINT:#} {WORD}{kind}{WORD:#} {} {ID}{record}{ID:#}",
+        entry.seq,
+        collection.escape_debug()
+    )?;
     for (name, value) in entry.fields.iter() {
         let mut value = plain::to_json(value).to_string();
         if value.chars().count() > MAX_VALUE {
@@ -96,9 +102,12 @@ fn show(position: Position) -> String {
 
 fn parse(text: &str) -> Result<Position> {
     let parts = text.split_once(':');
-    let parts = parts.and_then(|(epoch, seq)| Some((u64::from_str_radix(epoch, 16).ok()?, seq.parse().ok()?)));
+    let parts =
+        parts.and_then(|(epoch, seq)| Some((u64::from_str_radix(epoch, 16).ok()?, seq.parse().ok()?)));
     let (epoch, seq) = parts.ok_or_else(|| {
-        anyhow!("--from {text:?} is no position; one looks like 7f3a91c25d08e64b:1000, as `pull` shows at its end")
+        anyhow!(
+            "--from {text:?} is no position; one looks like 7f3a91c25d08e64b:1000, as `pull` shows at its end"
+        )
     })?;
     Position::new(epoch, seq).with_context(|| format!("--from {text:?}"))
 }

@@ -132,7 +132,8 @@ async fn write_lines(client: &Client, input: Box<dyn BufRead>) -> Result<u64, (u
 
 fn write_of(line: &str) -> Result<Write> {
     let Line { collection, record, r#type, fields } = serde_json::from_str(line)?;
-    let collection = CollectionName::new(&collection).with_context(|| format!("collection {collection:?}"))?;
+    let collection =
+        CollectionName::new(&collection).with_context(|| format!("collection {collection:?}"))?;
     let fields = plain::fields(fields)?;
     let kind = r#type.unwrap_or(if record.is_some() { Kind::Update } else { Kind::Insert });
     let record = match (record, kind) {

@@ -65,8 +65,7 @@ pub(crate) fn run(args: &Query) -> Result<Outcome> {
 
 /// What the flags ask for.
 fn selection(args: &Query) -> Result<Selection> {
-    let mut conditions =
-        args.conditions.iter().map(|text| condition(text)).collect::<Result<Vec<_>>>()?;
+    let mut conditions = args.conditions.iter().map(|text| condition(text)).collect::<Result<Vec<_>>>()?;
     let filter = match conditions.len() {
         0 => Filter::All,
         1 => conditions.swap_remove(0),
@@ -80,10 +79,9 @@ fn selection(args: &Query) -> Result<Selection> {
         };
         SortKey { by: SortBy::Path(path(name)), direction }
     });
-    let aggregates = aggregates(args).into_iter().map(|(function, name)| Aggregate {
-        function,
-        path: name.map_or(Path::ID, path),
-    });
+    let aggregates = aggregates(args)
+        .into_iter()
+        .map(|(function, name)| Aggregate { function, path: name.map_or(Path::ID, path) });
     let selection = Selection {
         joins: Vec::new(),
         filter,
@@ -93,7 +91,9 @@ fn selection(args: &Query) -> Result<Selection> {
         sort: sort.collect(),
     };
     selection.encode(&mut Vec::new()).map_err(|error| {
-        anyhow!("the relay takes no such query: {error} (--select goes with neither --group-by nor --count, ...)")
+        anyhow!(
+            "the relay takes no such query: {error} (--select goes with neither --group-by nor --count, ...)"
+        )
     })?;
     Ok(selection)
 }

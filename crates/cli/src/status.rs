@@ -89,7 +89,10 @@ fn file(args: &Status, client: &Client) -> Result<Outcome> {
             writeln!(out, "{records:>24}  in {}", collection.escape_debug())?;
         }
         match status.queued {
-            0 => writeln!(out, "{GOOD}everything written here is on the relay's disk, or was rejected{GOOD:#}")?,
+            0 => writeln!(
+                out,
+                "{GOOD}everything written here is on the relay's disk, or was rejected{GOOD:#}"
+            )?,
             queued => writeln!(out, "{} not known to be on the relay", counted(queued as u64, "operation"))?,
         }
         for rejected in &rejected {

@@ -244,4 +244,3 @@ pub(crate) struct Replay {
     #[arg(long)]
     pub(crate) json: bool,
 }
-

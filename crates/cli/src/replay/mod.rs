@@ -116,7 +116,12 @@ fn show(args: &Replay, total: usize, nodes: usize, seconds: f64, summary: &Summa
         });
         writeln!(out, "{json}")?;
     } else {
-        writeln!(out, "{BOLD}{} operations in {seconds:.2} s, {} a second{BOLD:#}", grouped(total), grouped(format!("{rate:.0}")))?;
+        writeln!(
+            out,
+            "{BOLD}{} operations in {seconds:.2} s, {} a second{BOLD:#}",
+            grouped(total),
+            grouped(format!("{rate:.0}"))
+        )?;
         writeln!(out, "rejected             {}", grouped(summary.rejected))?;
         writeln!(out, "went offline         {} times", grouped(summary.absences))?;
         writeln!(out, "until durable        p50 {:.1} ms, p99 {:.1} ms", summary.acks.p50, summary.acks.p99)?;
