@@ -39,10 +39,9 @@ use std::sync::Arc;
 
 pub use auth::{Databases, Digest, Grant, Token};
 use blazedb_relay::message::Heartbeat;
-use blazedb_relay::registry::{Capabilities, Capability};
 use config::{Config, ConfigError, Limits};
 pub use run::{Started, run};
-use store::LogStore;
+use store::{Budget, LogStore};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -115,7 +114,13 @@ impl Server {
         let inbox = Arc::new(Inbox::new(metrics.clone()));
         let auth = Auth::new(&config.tokens);
         let relay = relay_config(&config.limits, auth.is_open())?;
-        let stores = Stores::new(store, config.create_databases, inbox.clone(), metrics.clone());
+        let budget = Budget {
+            time: Duration::from_secs(config.limits.query_seconds.into()),
+            rows: config.limits.query_rows,
+            ..Budget::default()
+        };
+        let choices = (config.create_databases, budget);
+        let stores = Stores::new(store, choices, inbox.clone(), metrics.clone());
         let hub = Hub::new(relay, inbox.clone(), stores, auth, metrics.clone());
         let (alive, all_gone) = mpsc::channel(1);
         let app = Arc::new(App {
@@ -172,14 +177,8 @@ impl Server {
 
 /// The relay's choices.
 fn relay_config(limits: &Limits, open: bool) -> Result<blazedb_relay::relay::Config, ServerError> {
-    let offered = Capability::ALL.iter().map(|(capability, _)| *capability);
-    let all = Capabilities::ALL;
-    let capabilities = offered
-        .filter(|capability| all.has(*capability) && *capability != Capability::QUERY)
-        .fold(Capabilities::NONE, Capabilities::with);
     let random = getrandom::u64().map_err(|error| ServerError::new(format!("no randomness: {error}")))?;
     Ok(blazedb_relay::relay::Config {
-        capabilities,
         heartbeat: Heartbeat::new(limits.heartbeat_seconds.saturating_mul(1_000))
             .unwrap_or(Heartbeat::DEFAULT),
         operations_per_second: limits.operations_per_second,

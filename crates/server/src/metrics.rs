@@ -145,6 +145,9 @@ pub(crate) struct Metrics {
     pub(crate) commit_operations: Histogram<9>,
     pub(crate) commit_failures: Counter,
     pub(crate) logs_lost: Counter,
+    /// How long queries ran, without what they waited for.
+    pub(crate) query_seconds: Histogram<14>,
+    pub(crate) queries_failed: Counter,
     /// Inputs that wait for the hub, and their bytes.
     pub(crate) inbox: Gauge,
     pub(crate) inbox_bytes: Gauge,
@@ -184,6 +187,8 @@ impl Metrics {
             commit_operations: Histogram::new(SIZES),
             commit_failures: Counter::default(),
             logs_lost: Counter::default(),
+            query_seconds: Histogram::new(SECONDS),
+            queries_failed: Counter::default(),
             inbox: Gauge::default(),
             inbox_bytes: Gauge::default(),
             outbox_bytes: Gauge::default(),
@@ -220,7 +225,7 @@ impl Metrics {
     /// Everything, as Prometheus reads it.
     pub(crate) fn show(&self) -> String {
         let mut out = String::with_capacity(8 * 1_024);
-        let counters: [(&str, &str, &Counter); 14] = [
+        let counters: [(&str, &str, &Counter); 15] = [
             ("connections_total", "WebSocket connections taken.", &self.connections_total),
             ("transports_turned_away_total", "Closed at once: too many.", &self.turned_away),
             ("refused_origin_total", "Requests whose Origin is not configured.", &self.refused_origin),
@@ -243,6 +248,7 @@ impl Metrics {
             ("operations_sent_total", "Operations delivered.", &self.operations_out),
             ("commit_failures_total", "Commits that certainly had no effect.", &self.commit_failures),
             ("logs_lost_total", "Commits of unknown outcome; the log was opened anew.", &self.logs_lost),
+            ("queries_failed_total", "Queries answered with an error.", &self.queries_failed),
         ];
         for (name, help, counter) in counters {
             single(&mut out, name, help, "counter", counter.get());
@@ -261,6 +267,7 @@ impl Metrics {
         single(&mut out, "uptime_seconds", "Since the start.", "gauge", self.started.elapsed().as_secs());
         self.ack_seconds.show(&mut out, "blazedb_relay_ack_seconds", "From push to durable ack.");
         self.commit_seconds.show(&mut out, "blazedb_relay_commit_seconds", "Duration of commits.");
+        self.query_seconds.show(&mut out, "blazedb_relay_query_seconds", "Duration of queries.");
         self.commit_operations.show(
             &mut out,
             "blazedb_relay_commit_operations",

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::inbox::Batch;
-use crate::store::{MemoryStore, Opened, Writer};
+use crate::store::{Budget, MemoryStore, Opened, Writer};
 
 /// What the next write does.
 const WORKS: u8 = 0;
@@ -88,7 +88,7 @@ impl World {
         let inbox = Arc::new(Inbox::new(metrics.clone()));
         let store = Fragile::default();
         let next = store.next.clone();
-        let stores = Stores::new(store, create, inbox.clone(), metrics.clone());
+        let stores = Stores::new(store, (create, Budget::default()), inbox.clone(), metrics.clone());
         Self { stores, inbox, next, metrics, answers: Vec::new() }
     }
 
