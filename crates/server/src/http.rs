@@ -1,4 +1,4 @@
-//! What is asked over HTTP: the upgrade to a WebSocket, and how the relay is doing.
+//! What is asked over HTTP: the upgrade to a WebSocket, a query, and how the relay is doing.
 
 use core::convert::Infallible;
 use core::fmt::Write as _;
@@ -17,7 +17,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use blazedb_relay::relay::ConnId;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -31,6 +31,7 @@ use crate::inbox::Inbox;
 use crate::logs::Hostile;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
+use crate::query::query;
 use crate::socket::{Shared, Socket};
 use crate::stream::Stream;
 use crate::websocket::{accept, is_key};
@@ -71,7 +72,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/sync", get(sync))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "There are /sync, /health and /metrics here.\n") })
+        .route("/query", post(query))
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "There are /sync, /query, /health and /metrics here.\n")
+        })
         .with_state(app)
 }
 

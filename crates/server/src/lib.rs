@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listen    transports: TCP, TLS, HTTP                     config  auth  logs  metrics
-//!   http      /sync, /health, /metrics; guard checks Host and Origin
+//!   http      /sync, /query, /health, /metrics; guard checks Host and Origin
 //!     socket    one WebSocket: bytes in, bytes out; websocket is its protocol
 //!       inbox     what waits for the hub                     peer   what waits for a socket
 //!         hub       the one task that owns the relay's state
@@ -23,6 +23,7 @@ mod listen;
 mod logs;
 mod metrics;
 mod peer;
+mod query;
 mod run;
 mod socket;
 pub mod store;
