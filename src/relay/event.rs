@@ -426,11 +426,13 @@ pub struct QueryFrame {
 }
 
 impl QueryFrame {
-    pub(super) const fn new(frame: Bytes, capabilities: Capabilities) -> Self {
+    /// A frame that holds a query, of a session with these capabilities.
+    #[must_use]
+    pub const fn new(frame: Bytes, capabilities: Capabilities) -> Self {
         Self { frame, capabilities }
     }
 
-    /// What is asked. `None` cannot be: the frame was decoded before.
+    /// What is asked. `None` if the frame does not hold a query; one that the relay asks about does.
     #[must_use]
     pub fn query(&self) -> Option<Query<'_>> {
         let packet = Packet::decode(&self.frame, &Context::session(self.capabilities)).ok()?;

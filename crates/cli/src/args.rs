@@ -81,7 +81,9 @@ pub(crate) enum Command {
     failed_logins_per_minute = 30             # of one address; 0 for no limit\n  \
     heartbeat_seconds = 30\n  \
     reconnect_jitter_seconds = 30             # over which clients come back after a restart\n  \
-    database_idle_seconds = 600\n\n  \
+    database_idle_seconds = 600\n  \
+    query_seconds = 5                         # that one query may take\n  \
+    query_rows = 1000000                      # records that it may look at\n\n  \
     [[tokens]]\n  \
     principal = \"ann\"\n  \
     token = \"...\"                             # or token_sha256 = \"64 hex digits\"\n  \

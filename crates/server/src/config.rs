@@ -90,6 +90,10 @@ pub struct Limits {
     pub reconnect_jitter_seconds: u32,
     /// Seconds after which a database without connections is closed.
     pub database_idle_seconds: u32,
+    /// Seconds that a query may take.
+    pub query_seconds: u32,
+    /// Records that a query may look at.
+    pub query_rows: u64,
 }
 
 impl Default for Limits {
@@ -105,6 +109,8 @@ impl Default for Limits {
             heartbeat_seconds: 30,
             reconnect_jitter_seconds: 30,
             database_idle_seconds: 600,
+            query_seconds: 5,
+            query_rows: 1_000_000,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked over HTTP: the upgrade to a WebSocket, and how the relay is doing.
+//! What is asked over HTTP: the upgrade to a WebSocket, a query, and how the relay is doing.
 
 use core::convert::Infallible;
 use core::fmt::Write as _;
@@ -18,7 +18,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use blazedb_relay::relay::ConnId;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -33,6 +33,7 @@ use crate::logins::{Logins, Source};
 use crate::logs::Hostile;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
+use crate::query::query;
 use crate::socket::{Shared, Socket};
 use crate::stream::Stream;
 use crate::websocket::{accept, is_key};
@@ -60,7 +61,7 @@ pub(crate) struct App {
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
-struct Remote(SocketAddr);
+pub(crate) struct Remote(SocketAddr);
 
 /// Answers one client's requests.
 #[derive(Clone, Debug)]
@@ -76,7 +77,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/sync", get(sync))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "There are /sync, /health and /metrics here.\n") })
+        .route("/query", post(query))
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "There are /sync, /query, /health and /metrics here.\n")
+        })
         .with_state(app)
 }
 
@@ -272,6 +276,12 @@ fn may_look(app: &App, Remote(remote): Remote, headers: &HeaderMap) -> Result<bo
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for")
+}
+
+/// [`source`] of a request whose address the transport has put beside it.
+pub(crate) fn source_of(app: &App, parts: &axum::http::request::Parts) -> Option<Source> {
+    let Remote(remote) = parts.extensions.get()?;
+    source(app, *remote, &parts.headers)
 }
 
 /// Whose failed logins count together with those of this request. `None` behind a proxy on this machine of

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listen    transports: TCP, TLS, HTTP             config  auth  logins  logs  metrics
-//!   http      /sync, /health, /metrics; guard checks Host and Origin
+//!   http      /sync, /query, /health, /metrics; guard checks Host and Origin
 //!     socket    one WebSocket: bytes in, bytes out; websocket is its protocol
 //!       inbox     what waits for the hub                     peer   what waits for a socket
 //!         hub       the one task that owns the relay's state
@@ -24,6 +24,7 @@ mod logins;
 mod logs;
 mod metrics;
 mod peer;
+mod query;
 mod run;
 mod socket;
 pub mod store;
@@ -41,10 +42,9 @@ use std::time::SystemTime;
 
 pub use auth::{Databases, Digest, Grant, Token};
 use blazedb_relay::message::Heartbeat;
-use blazedb_relay::registry::{Capabilities, Capability};
 use config::{Config, ConfigError, Limits};
 pub use run::{Started, run};
-use store::LogStore;
+use store::{Budget, LogStore};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -132,7 +132,13 @@ impl Server {
         let auth = Auth::new(&config.tokens);
         let logins = Arc::new(Logins::new(config.limits.failed_logins_per_minute));
         let relay = relay_config(&config.limits, auth.is_open())?;
-        let stores = Stores::new(store, config.create_databases, inbox.clone(), metrics.clone());
+        let budget = Budget {
+            time: Duration::from_secs(config.limits.query_seconds.into()),
+            rows: config.limits.query_rows,
+            ..Budget::default()
+        };
+        let choices = (config.create_databases, budget);
+        let stores = Stores::new(store, choices, inbox.clone(), metrics.clone());
         let hub =
             Hub::new(relay, inbox.clone(), stores, (auth, logins.clone()), metrics.clone(), Box::new(clock));
         let (alive, all_gone) = mpsc::channel(1);
@@ -193,14 +199,8 @@ impl Server {
 
 /// The relay's choices.
 fn relay_config(limits: &Limits, open: bool) -> Result<blazedb_relay::relay::Config, ServerError> {
-    let offered = Capability::ALL.iter().map(|(capability, _)| *capability);
-    let all = Capabilities::ALL;
-    let capabilities = offered
-        .filter(|capability| all.has(*capability) && *capability != Capability::QUERY)
-        .fold(Capabilities::NONE, Capabilities::with);
     let random = getrandom::u64().map_err(|error| ServerError::new(format!("no randomness: {error}")))?;
     Ok(blazedb_relay::relay::Config {
-        capabilities,
         heartbeat: Heartbeat::new(limits.heartbeat_seconds.saturating_mul(1_000))
             .unwrap_or(Heartbeat::DEFAULT),
         handshake_ms: limits.handshake_seconds.saturating_mul(1_000),

@@ -149,6 +149,9 @@ pub(crate) struct Metrics {
     pub(crate) open_failures: Counter,
     pub(crate) commit_failures: Counter,
     pub(crate) logs_lost: Counter,
+    /// How long queries ran, without what they waited for.
+    pub(crate) query_seconds: Histogram<14>,
+    pub(crate) queries_failed: Counter,
     /// Inputs that wait for the hub, and their bytes.
     pub(crate) inbox: Gauge,
     pub(crate) inbox_bytes: Gauge,
@@ -193,6 +196,8 @@ impl Metrics {
             open_failures: Counter::default(),
             commit_failures: Counter::default(),
             logs_lost: Counter::default(),
+            query_seconds: Histogram::new(SECONDS),
+            queries_failed: Counter::default(),
             inbox: Gauge::default(),
             inbox_bytes: Gauge::default(),
             outbox_bytes: Gauge::default(),
@@ -250,7 +255,7 @@ impl Metrics {
     /// Everything, as Prometheus reads it.
     pub(crate) fn show(&self) -> String {
         let mut out = String::with_capacity(8 * 1_024);
-        let counters: [(&str, &str, &Counter); 17] = [
+        let counters: [(&str, &str, &Counter); 18] = [
             ("connections_total", "WebSocket connections taken.", &self.connections_total),
             ("transports_turned_away_total", "Closed at once: too many.", &self.turned_away),
             ("refused_origin_total", "Requests whose Origin is not configured.", &self.refused_origin),
@@ -280,6 +285,7 @@ impl Metrics {
             ("open_failures_total", "Databases that could not be opened.", &self.open_failures),
             ("commit_failures_total", "Commits that certainly had no effect.", &self.commit_failures),
             ("logs_lost_total", "Commits of unknown outcome; the log was opened anew.", &self.logs_lost),
+            ("queries_failed_total", "Queries answered with an error.", &self.queries_failed),
         ];
         for (name, help, counter) in counters {
             single(&mut out, name, help, "counter", counter.get());
@@ -298,6 +304,7 @@ impl Metrics {
         single(&mut out, "uptime_seconds", "Since the start.", "gauge", self.started.elapsed().as_secs());
         self.ack_seconds.show(&mut out, "blazedb_relay_ack_seconds", "From push to durable ack.");
         self.commit_seconds.show(&mut out, "blazedb_relay_commit_seconds", "Duration of commits.");
+        self.query_seconds.show(&mut out, "blazedb_relay_query_seconds", "Duration of queries.");
         self.commit_operations.show(
             &mut out,
             "blazedb_relay_commit_operations",

@@ -209,7 +209,7 @@ impl Hello {
             Some(token) => Authentication::bearer(Data::new(token.as_bytes()).unwrap()),
             None => Authentication::None,
         };
-        let capabilities = [Capability::CRDT, Capability::COMPRESSION];
+        let capabilities = [Capability::CRDT, Capability::COMPRESSION, Capability::QUERY];
         let handshake = Handshake {
             protocol: ProtocolText::V1_0,
             versions: VersionRange::new(0x0100, 0x0100).unwrap(),
