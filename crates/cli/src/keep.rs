@@ -54,27 +54,26 @@ pub(crate) fn restore(args: &Restore) -> Result<Outcome> {
             })?
         }
     };
-    let store = SqliteStore::new(&data).map_err(|error| match error.kind() {
-        ErrorKind::InUse => anyhow!("{error}. A relay has to be stopped while a database is put in place"),
-        _ => anyhow!(error),
+    let store = SqliteStore::new(&data).map_err(|error| {
+        let in_use = error.kind() == ErrorKind::InUse;
+        let more = if in_use { ". A relay has to be stopped while a database is put in place" } else { "" };
+        anyhow!("{error}{more}")
     })?;
     let mode = if args.discard { RestoreMode::Discard } else { RestoreMode::Keep };
     each([name], args.json, |name| {
         let bar = Bar::new(format!("restoring {}", name.as_str()), Work::Copy);
         let restored = store.restore(&args.file, name, mode, &mut |progress| bar.show(progress));
-        restored.map_err(|error| match error.kind() {
-            ErrorKind::Exists => {
-                let file = store.file(name);
-                let file = file.display();
-                Failure::with_hint(
-                    &error,
-                    format!(
-                        "nothing is overwritten. Keep what is there elsewhere, with the files beside it, then \
-                         try again:  mkdir old && mv {file}* old/"
-                    ),
-                )
+        restored.map_err(|error| {
+            if error.kind() != ErrorKind::Exists {
+                return Failure::of(error);
             }
-            _ => Failure::of(error),
+            let file = store.file(name);
+            let hint = format!(
+                "nothing is overwritten. Keep what is there elsewhere, with the files beside it, then try \
+                 again:  mkdir old && mv {}* old/",
+                file.display()
+            );
+            Failure::with_hint(&error, hint)
         })?;
         drop(bar);
         let (mode, effect) = match mode {
