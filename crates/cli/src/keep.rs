@@ -32,7 +32,7 @@ pub(crate) fn backup(args: &Backup) -> Result<Outcome> {
     each(names, args.json, |name| {
         let file = SqliteStore::file_in(&data, name);
         let to = SqliteStore::file_in(&args.to, name);
-        let bar = Bar::new(format!("copying {}", name.as_str()), "");
+        let bar = Bar::new(format!("copying {}", name.as_str()), Work::Copy);
         SqliteStore::backup(&file, &to, &mut |progress| bar.show(progress)).map_err(Failure::of)?;
         drop(bar);
         let bytes = fs::metadata(&to).map_or(0, |file| file.len());
@@ -54,27 +54,26 @@ pub(crate) fn restore(args: &Restore) -> Result<Outcome> {
             })?
         }
     };
-    let store = SqliteStore::new(&data).map_err(|error| match error.kind() {
-        ErrorKind::InUse => anyhow!("{error}. A relay has to be stopped while a database is put in place"),
-        _ => anyhow!(error),
+    let store = SqliteStore::new(&data).map_err(|error| {
+        let in_use = error.kind() == ErrorKind::InUse;
+        let more = if in_use { ". A relay has to be stopped while a database is put in place" } else { "" };
+        anyhow!("{error}{more}")
     })?;
     let mode = if args.discard { RestoreMode::Discard } else { RestoreMode::Keep };
     each([name], args.json, |name| {
-        let bar = Bar::new(format!("restoring {}", name.as_str()), "");
+        let bar = Bar::new(format!("restoring {}", name.as_str()), Work::Copy);
         let restored = store.restore(&args.file, name, mode, &mut |progress| bar.show(progress));
-        restored.map_err(|error| match error.kind() {
-            ErrorKind::Exists => {
-                let file = store.file(name);
-                let file = file.display();
-                Failure::with_hint(
-                    &error,
-                    format!(
-                        "nothing is overwritten. Keep what is there elsewhere, with the files beside it, then \
-                         try again:  mkdir old && mv {file}* old/"
-                    ),
-                )
+        restored.map_err(|error| {
+            if error.kind() != ErrorKind::Exists {
+                return Failure::of(error);
             }
-            _ => Failure::of(error),
+            let file = store.file(name);
+            let hint = format!(
+                "nothing is overwritten. Keep what is there elsewhere, with the files beside it, then try \
+                 again:  mkdir old && mv {}* old/",
+                file.display()
+            );
+            Failure::with_hint(&error, hint)
         })?;
         drop(bar);
         let (mode, effect) = match mode {
@@ -107,7 +106,7 @@ pub(crate) fn verify(args: &Verify) -> Result<Outcome> {
         all(&data)?.into_iter().map(file).collect()
     };
     each(places, args.json, |(what, file)| {
-        let bar = Bar::new(format!("checking {what}"), " operations");
+        let bar = Bar::new(format!("checking {what}"), Work::Check);
         let found = SqliteStore::verify(file, &mut |progress| bar.show(progress));
         drop(bar);
         match found {
@@ -272,41 +271,54 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// What a bar is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Copy,
+    Check,
+}
+
+impl Work {
+    /// How its progress is counted, and what comes when all is counted.
+    const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Copy => ("{percent}%", "{spinner} {msg}: onto the disk ({elapsed})"),
+            Self::Check => {
+                ("{human_pos}/{human_len} operations", "{spinner} {msg}: merged state ({elapsed})")
+            }
+        }
+    }
+}
+
 /// How far something has come, on a terminal.
-struct Bar(ProgressBar, &'static str);
+struct Bar(ProgressBar, Work);
 
 impl Bar {
     /// A bar that is alive before it is known how much there is to do.
-    fn new(what: String, unit: &'static str) -> Self {
-        let bar = ProgressBar::no_length().with_message(what);
-        // The template is a constant, and good.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
+    fn new(what: String, work: Work) -> Self {
+        let bar = Self(ProgressBar::no_length().with_message(what), work);
+        bar.style("{spinner} {msg} ({elapsed})");
+        bar.0.enable_steady_tick(TICK);
+        bar
+    }
+
+    fn style(&self, template: &str) {
+        // Templates are constants, and good.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.0.set_style(style.progress_chars("=> "));
         }
-        bar.enable_steady_tick(TICK);
-        Self(bar, unit)
     }
 
     fn show(&self, progress: Progress) {
-        let Self(bar, unit) = self;
+        let Self(bar, work) = self;
+        let (count, last) = work.texts();
         if bar.length() != Some(progress.total) {
-            let count = if unit.is_empty() {
-                "{percent}%".to_owned()
-            } else {
-                format!("{{human_pos}}/{{human_len}}{unit}")
-            };
-            let template = format!("{{spinner}} {{msg}} [{{bar:30}}] {count}, {{eta}} left");
-            if let Ok(style) = ProgressStyle::with_template(&template) {
-                bar.set_style(style.progress_chars("=> "));
-            }
+            self.style(&format!("{{spinner}} {{msg}} [{{bar:30}}] {count}, {{eta}} left"));
             bar.set_length(progress.total);
         }
         bar.set_position(progress.done);
-        if progress.done == progress.total
-            && let Ok(style) =
-                ProgressStyle::with_template("{spinner} {msg}: comparing and closing ({elapsed})")
-        {
-            bar.set_style(style);
+        if progress.done == progress.total {
+            self.style(last);
         }
     }
 }

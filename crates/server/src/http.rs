@@ -291,7 +291,7 @@ fn source(app: &App, remote: SocketAddr, headers: &HeaderMap) -> Option<Source> 
         // The last one is the proxy's own word.
         let last = headers.get_all(name).iter().next_back().and_then(|value| value.to_str().ok());
         let last = last.and_then(|value| value.rsplit(',').next()?.trim().parse().ok());
-        return Some(Source::of(last.unwrap_or(remote.ip())));
+        return Some(Source::of(last.unwrap_or_else(|| remote.ip())));
     }
     let unknown = remote.ip().is_loopback() && is_forwarded(headers);
     (!unknown).then(|| Source::of(remote.ip()))

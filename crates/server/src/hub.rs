@@ -7,6 +7,13 @@
 //! 4. the relay's timer.
 //!
 //! Then it lets the sockets run. What the budget leaves is next, behind new answers.
+//!
+//! There is one such task for all databases, not one for each. What the relay bounds is common to them:
+//! connections, those before welcome, those of a principal, open databases. And a connection says only in its
+//! handshake which database it is for, so something in front would have to bound, time and answer those that
+//! have none yet, and hand them over. A busy database costs the others the budget of a turn and no more: its
+//! commits and reads run on threads of its own. Databases that together need more than a core for this task
+//! belong on several relays.
 
 use core::future::poll_fn;
 use core::pin::pin;

@@ -43,6 +43,8 @@ impl Backend for Memory {
 
     fn tempt_fate(&mut self, _: &mut Random) {}
 
+    fn fail_next_sync(&mut self) {}
+
     fn stop(&mut self, _: &mut Random) {}
 
     fn restart(&mut self, _: &mut Random) {}
@@ -94,6 +96,10 @@ impl Backend for Faulty {
             7 => state.room = None,
             _ => {}
         }
+    }
+
+    fn fail_next_sync(&mut self) {
+        self.vfs.disk.state().until_sync_failure = Some(1);
     }
 
     fn stop(&mut self, random: &mut Random) {
