@@ -22,6 +22,7 @@ pub(crate) fn options(relay: &Relay) -> Result<Options> {
 }
 
 /// A client that is online; fails at the first try that fails, since somebody waits for it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others are waited through")]
 pub(crate) async fn online(relay: &Relay, options: Options) -> Result<Client> {
     let client = Client::open(options).await?;
     let mut changes = client.watch();
@@ -43,6 +44,7 @@ pub(crate) async fn online(relay: &Relay, options: Options) -> Result<Client> {
 }
 
 /// Why a relay is not there.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the rest is shown as it is")]
 fn unreachable(relay: &Relay, why: &Offline) -> anyhow::Error {
     let url = &relay.url;
     match why {

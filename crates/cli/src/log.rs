@@ -143,6 +143,7 @@ impl Log {
     }
 
     /// Waits for a message of which `take` makes something.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "other messages are passed over")]
     async fn expect<T>(&mut self, take: impl Fn(&Message<'_>) -> Result<Option<T>>) -> Result<T> {
         loop {
             let frame = self.frame().await?;

@@ -21,6 +21,7 @@ use blazedb_relay::wire::FieldName;
 use serde_json::{Map, Number, Value as Json, json};
 
 /// A value as plain JSON.
+#[allow(clippy::wildcard_enum_match_arm, reason = "a value of a later version")]
 pub(crate) fn to_json(value: &Value) -> Json {
     match value {
         Value::Bool(value) => (*value).into(),
@@ -151,6 +152,7 @@ fn special(object: Map<String, Json>) -> Result<Value> {
     })
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "what is no number")]
 fn number(json: &Json) -> Result<f64> {
     match json {
         Json::String(text) => not_finite(text),

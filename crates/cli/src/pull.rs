@@ -25,10 +25,12 @@ pub(crate) fn pull(args: &Pull) -> Result<Outcome> {
         let mut count = 0_u64;
         while left > 0 {
             let page = log.page(position, u32::try_from(left).unwrap_or(0)).await?;
+            // The first block may begin before the position: blocks stay whole.
+            let known = position.seq();
             position = page.next;
-            for entry in &page.entries {
+            for entry in page.entries.iter().filter(|entry| entry.seq > known) {
                 if left == 0 {
-                    // A page may be larger than was asked for: blocks stay whole.
+                    // And the last may end behind what was asked for.
                     position = Position::new(position.epoch(), entry.seq - 1)?;
                     break;
                 }

@@ -135,12 +135,16 @@ fn write_of(line: &str) -> Result<Write> {
     let collection =
         CollectionName::new(&collection).with_context(|| format!("collection {collection:?}"))?;
     let fields = plain::fields(fields)?;
-    let kind = r#type.unwrap_or(if record.is_some() { Kind::Update } else { Kind::Insert });
+    let usual = if record.is_some() { Kind::Update } else { Kind::Insert };
+    let kind = r#type.unwrap_or(usual);
     let record = match (record, kind) {
         (Some(record), _) => record,
         (None, Kind::Insert) => random_record()?,
         (None, Kind::Update | Kind::Delete) => bail!("an update or delete needs `record`, a UUID"),
     };
+    if !matches!(kind, Kind::Delete) && fields.is_empty() {
+        bail!("an insert or update needs `fields`, at least one");
+    }
     Ok(match kind {
         Kind::Insert => Write::insert(collection, record, fields),
         Kind::Update => Write::update(collection, record, fields),

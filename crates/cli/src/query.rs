@@ -144,6 +144,7 @@ fn path(name: &str) -> Path {
 }
 
 /// A field, an operator and a value.
+#[allow(clippy::wildcard_enum_match_arm, reason = "other values are refused")]
 fn condition(text: &str) -> Result<Filter> {
     let wrong = || {
         anyhow!(
@@ -237,6 +238,7 @@ fn write_table(out: &mut output::Stdout, names: Option<Vec<String>>, rows: &[Vec
 }
 
 /// Text as it is, what is not there as nothing, the rest as JSON.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the rest is JSON")]
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Removed => String::new(),

@@ -169,8 +169,9 @@ fn what_cannot_be_done_is_explained() {
     let folder = TempDir::new().unwrap();
     let relay = Relay::start(folder.path(), "127.0.0.1:0");
     for (args, input, wanted) in [
-        (&["push"][..], "{\"collection\":\"bugs\"}\nwhat", "line 2"),
+        (&["push"][..], "{\"collection\":\"bugs\",\"fields\":{\"a\":1}}\nwhat", "line 2"),
         (&["push"], "{\"collection\":\"bugs\",\"fields\":{\"a\":{\"$what\":1}}}", "field \"a\""),
+        (&["push"], "{\"collection\":\"bugs\"}", "needs `fields`"),
         (&["push"], "{\"collection\":\"bugs\",\"type\":\"delete\"}", "needs `record`"),
         (&["query", "bugs", "--where", "priority ~ 3"], "", "is no condition"),
         (&["pull", "--from", "7"], "", "is no position"),

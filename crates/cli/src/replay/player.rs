@@ -158,6 +158,7 @@ async fn wait_below(client: &Client, queued: usize) -> Result<()> {
 }
 
 /// Follows what becomes of what was written.
+#[allow(clippy::wildcard_enum_match_arm, reason = "what is not counted")]
 fn listen(mut events: Events, client: Client, figures: Arc<Figures>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
