@@ -7,7 +7,6 @@ use blazedb_relay::client::{Input, Reconnect};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::core::Core;
 use crate::shared::Shared;
 use crate::transport::{Connect, Transport};
 
@@ -20,9 +19,13 @@ const TOGETHER: usize = 1 << 20;
 pub(crate) async fn run(shared: Arc<Shared>, relay: Arc<dyn Connect>) {
     let mut next = Next::after(Reconnect::After(0));
     while wait(&shared, next).await {
-        let begun = shared.with(Core::begin_session).await;
+        // What was wanted when the wait ended may not be any more.
+        let begun = shared
+            .with(|core| if core.wanted && !core.closed { core.begin_session().map(Some) } else { Ok(None) })
+            .await;
         next = match begun {
-            Some(Ok(())) => Next::after(session(&shared, &*relay).await),
+            Some(Ok(Some(()))) => Next::after(session(&shared, &*relay).await),
+            Some(Ok(None)) => Next::after(Reconnect::After(0)),
             Some(Err(_)) => Next { not_before: Instant::now() + Duration::from_secs(1), when: When::Wanted },
             None => return,
         };
