@@ -17,6 +17,9 @@ use crate::args::{Relay, Replay};
 use crate::connect::options;
 use crate::trace::TraceOp;
 
+/// Bytes that may be under way to a client. Small, so that a node that comes late, for one operation, is not
+/// sent the whole log first.
+const WINDOW: u64 = 256 << 10;
 /// Operations that are written together.
 const BATCH: usize = 200;
 /// Operations that wait for their ack before more are written.
@@ -81,7 +84,7 @@ impl Player {
     }
 
     fn options(&self) -> Result<Options> {
-        let options = options(&self.relay)?.subscribe_all().identity(self.identity);
+        let options = options(&self.relay)?.subscribe_all().window(WINDOW).identity(self.identity);
         Ok(match &self.file {
             Some(path) => options.file(path),
             None => options,
