@@ -249,6 +249,8 @@ async fn json_for_people() {
     server.shut_down().await;
 }
 
+//= TRN-6 test
+//= TRN-7 test
 #[tokio::test]
 async fn mistakes_over_http_are_named() {
     let mut config = config();

@@ -108,6 +108,7 @@ enum Asked {
     Json(json::Question),
 }
 
+//= TRN-7
 /// Answers a query.
 pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Response {
     match timeout(PATIENCE, ask(&app, request)).await {
@@ -152,6 +153,7 @@ async fn ask(app: &Arc<App>, request: Request) -> Result<Response, Failure> {
 }
 
 /// Whether that is a query and nothing else.
+//= TRN-6
 fn check_frame(frame: &[u8]) -> Result<(), Failure> {
     match Packet::decode(frame, &Context::session(Capabilities::ALL)) {
         Ok(packet) if matches!(packet.message(), Message::Query(_)) => Ok(()),
