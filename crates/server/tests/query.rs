@@ -1,6 +1,7 @@
 //! Queries, over WebSocket and over HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "most messages are not looked at")]
 
 mod support;
 

@@ -105,7 +105,7 @@ const fn advice(code: ErrorCode) -> &'static str {
 /// What is to be asked, before it is a frame.
 enum Asked {
     Frame(Bytes),
-    Json(json::Question),
+    Json(Box<json::Question>),
 }
 
 //= TRN-7
@@ -130,12 +130,13 @@ async fn ask(app: &Arc<App>, request: Request) -> Result<Response, Failure> {
         check_frame(&body)?;
         Asked::Frame(body)
     } else {
-        Asked::Json(json::Question::parse(&body).map_err(|text| Failure::new(ErrorCode::QUERY_FAILED, text))?)
+        let question = json::Question::parse(&body);
+        Asked::Json(Box::new(question.map_err(|text| Failure::new(ErrorCode::QUERY_FAILED, text))?))
     };
     if app.going_down.load(core::sync::atomic::Ordering::Relaxed) {
         return Err(Failure::new(ErrorCode::SHUTTING_DOWN, "this relay is going down"));
     }
-    let mut call = Call::open(app, &database, token).await?;
+    let call = Call::open(app, &database, token).await?;
     match asked {
         Asked::Frame(frame) => {
             call.send(frame);
