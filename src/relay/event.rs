@@ -262,7 +262,8 @@ pub enum Output {
     /// Who is this, and what may it do? Answered by [`Input::Authorized`], or [`Input::Failed`] with
     /// `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `UNKNOWN_DATABASE` or `FORBIDDEN`; the first of these that
     /// applies, and `FORBIDDEN` instead of `UNKNOWN_DATABASE` to who may not know (RLY-11). In a time that
-    /// does not depend on how much of the token was right (SEC-3).
+    /// does not depend on how much of the token was right; or with `RATE_LIMITED` without a look at it
+    /// (SEC-3).
     Authorize {
         /// For the answer.
         ticket: Ticket,

@@ -2,7 +2,7 @@
 //! databases in a folder.
 //!
 //! ```text
-//! listen    transports: TCP, TLS, HTTP                     config  auth  logs  metrics
+//! listen    transports: TCP, TLS, HTTP             config  auth  logins  logs  metrics
 //!   http      /sync, /query, /health, /metrics; guard checks Host and Origin
 //!     socket    one WebSocket: bytes in, bytes out; websocket is its protocol
 //!       inbox     what waits for the hub                     peer   what waits for a socket
@@ -20,6 +20,7 @@ mod http;
 mod hub;
 mod inbox;
 mod listen;
+mod logins;
 mod logs;
 mod metrics;
 mod peer;
@@ -37,6 +38,7 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub use auth::{Databases, Digest, Grant, Token};
 use blazedb_relay::message::Heartbeat;
@@ -53,6 +55,7 @@ use crate::http::App;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Note};
 use crate::listen::Listening;
+use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::stores::Stores;
 
@@ -101,8 +104,21 @@ impl Server {
     ///
     /// # Errors
     /// A choice cannot be followed, or the address cannot be listened on.
-    #[allow(clippy::unused_async, reason = "it has to be called in a runtime")]
     pub async fn start<S: LogStore>(config: &Config, store: S) -> Result<Self, ServerError> {
+        Self::start_with_clock(config, store, SystemTime::now).await
+    }
+
+    /// The same with another wall clock than the system's. It tells how long tokens are good and which
+    /// timestamps are too far ahead; it may be wrong and jump. Timers do not follow it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    #[allow(clippy::unused_async, reason = "it has to be called in a runtime")]
+    pub async fn start_with_clock<S: LogStore>(
+        config: &Config,
+        store: S,
+        clock: impl Fn() -> SystemTime + Send + 'static,
+    ) -> Result<Self, ServerError> {
         config.check()?;
         let tls = config.tls.as_ref().map(listen::tls).transpose()?;
         let bad = |error: &dyn fmt::Display| {
@@ -114,6 +130,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let inbox = Arc::new(Inbox::new(metrics.clone()));
         let auth = Auth::new(&config.tokens);
+        let logins = Arc::new(Logins::new(config.limits.failed_logins_per_minute));
         let relay = relay_config(&config.limits, auth.is_open())?;
         let budget = Budget {
             time: Duration::from_secs(config.limits.query_seconds.into()),
@@ -122,13 +139,16 @@ impl Server {
         };
         let choices = (config.create_databases, budget);
         let stores = Stores::new(store, choices, inbox.clone(), metrics.clone());
-        let hub = Hub::new(relay, inbox.clone(), stores, auth, metrics.clone());
+        let hub =
+            Hub::new(relay, inbox.clone(), stores, (auth, logins.clone()), metrics.clone(), Box::new(clock));
         let (alive, all_gone) = mpsc::channel(1);
         let app = Arc::new(App {
             guard: Guard::new(&config.hosts, &config.origins),
             inbox,
             metrics,
             metrics_token: config.metrics_token,
+            address_header: config.address_header()?,
+            logins,
             connections: AtomicU64::new(0),
             going_down: AtomicBool::new(false),
             alive,
@@ -141,6 +161,7 @@ impl Server {
             app: app.clone(),
             router: http::router(app.clone()),
             transports: i64::try_from(before_welcome).unwrap_or(i64::MAX),
+            patience: Duration::from_secs(config.limits.handshake_seconds.into()),
         };
         Ok(Self {
             address,
@@ -182,6 +203,7 @@ fn relay_config(limits: &Limits, open: bool) -> Result<blazedb_relay::relay::Con
     Ok(blazedb_relay::relay::Config {
         heartbeat: Heartbeat::new(limits.heartbeat_seconds.saturating_mul(1_000))
             .unwrap_or(Heartbeat::DEFAULT),
+        handshake_ms: limits.handshake_seconds.saturating_mul(1_000),
         operations_per_second: limits.operations_per_second,
         connections: limits.connections,
         opening: limits.connections_before_welcome,

@@ -12,7 +12,8 @@ use std::time::Instant;
 use blazedb_relay::registry::ErrorCode;
 use blazedb_relay::relay::{DatabaseId, Input, NodeAppend, Output, QueryFrame, Ticket};
 use blazedb_relay::wire::DatabaseName;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
@@ -36,6 +37,8 @@ pub(crate) struct Stores<S: LogStore> {
     open: HashMap<DatabaseId, Handle<S>>,
     /// Questions without an answer. They get none any more when their database is closed.
     asked: HashMap<Ticket, DatabaseId>,
+    /// Ends when no thread has the store any more.
+    in_use: mpsc::Receiver<()>,
 }
 
 /// What the threads of all databases share.
@@ -50,6 +53,8 @@ struct Shared<S> {
     inbox: Arc<Inbox>,
     metrics: Arc<Metrics>,
     in_use: InUse,
+    /// The last field: when the receiver hears of its end, the store is gone.
+    _using: mpsc::Sender<()>,
 }
 
 struct Handle<S: LogStore> {
@@ -90,15 +95,6 @@ impl InUse {
         names.insert(name.clone())
     }
 
-    /// Waits until nothing is used.
-    fn wait(&self) {
-        let waited = self.freed.wait_timeout_while(lock(&self.names), REOPENING, |it| !it.is_empty());
-        let (names, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if !names.is_empty() {
-            tracing::error!(count = names.len(), "databases were not closed in time");
-        }
-    }
-
     fn leave(&self, name: &DatabaseName) {
         lock(&self.names).remove(name);
         self.freed.notify_all();
@@ -123,8 +119,9 @@ impl<S: LogStore> Stores<S> {
     ) -> Self {
         let queries = Semaphore::new(QUERIES);
         let in_use = InUse::default();
-        let shared = Shared { store, create, budget, queries, inbox, metrics, in_use };
-        Self { shared: Arc::new(shared), open: HashMap::new(), asked: HashMap::new() }
+        let (using, all_gone) = mpsc::channel(1);
+        let shared = Shared { store, create, budget, queries, inbox, metrics, in_use, _using: using };
+        Self { shared: Arc::new(shared), open: HashMap::new(), asked: HashMap::new(), in_use: all_gone }
     }
 
     /// Whether the relay still waits for this answer.
@@ -220,12 +217,13 @@ impl<S: LogStore> Stores<S> {
         self.asked.retain(|_, of| *of != database);
     }
 
-    /// Closes all, after what they have under way.
-    pub(crate) async fn close_all(mut self) {
-        self.open.clear();
-        let shared = self.shared;
-        // Fails only if the runtime is going down, and then nobody waits.
-        let _ = tokio::task::spawn_blocking(move || shared.in_use.wait()).await;
+    /// Closes all, after what they have under way, and the store itself.
+    pub(crate) async fn close_all(self) {
+        let Self { shared, open, mut in_use, .. } = self;
+        drop((shared, open));
+        if timeout(REOPENING, in_use.recv()).await.is_err() {
+            tracing::error!("databases were not closed in time");
+        }
     }
 
     fn write(&mut self, ticket: Ticket, database: DatabaseId, job: Job) {
@@ -371,11 +369,14 @@ impl<S: LogStore> Thread<S> {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(database = name, %error, "a database could not be opened");
+                if error.kind() != ErrorKind::Missing {
+                    shared.metrics.not_opened(name);
+                }
                 return shared.inbox.answer(Input::Failed { ticket, code: code(&error) });
             }
         };
         tracing::info!(database = name, head = opened.head, "opened");
-        shared.metrics.database(name, |status| status.head = opened.head);
+        shared.metrics.opened(name, opened.head);
         reading.pulse.appended(opened.head, 0);
         let tending = self.tend();
         shared.inbox.answer(Input::DatabaseOpened { ticket, head: opened.head, epochs: opened.epochs });

@@ -69,6 +69,13 @@ impl Pushes {
         self.in_flight.iter().any(|push| push.request == request)
     }
 
+    /// Whether an operation is in a block that has no answer. Blocks in flight follow each other.
+    fn has_in_flight(&self, number: u64) -> bool {
+        let first = self.in_flight.front().map(|push| push.block.first);
+        let last = self.in_flight.back().map(|push| push.block.last);
+        first.is_some_and(|first| first <= number) && last.is_some_and(|last| number <= last)
+    }
+
     /// The highest number that was sent on this connection; what is answered is not in the outbox.
     pub(super) const fn sent(&self) -> u64 {
         self.next.saturating_sub(1)
@@ -115,7 +122,7 @@ struct Built {
 impl Session {
     pub(super) fn is_in_flight(&self, replica: &Replica, timestamp: Timestamp) -> bool {
         self.state == State::Active
-            && replica.outbox.find(timestamp).is_some_and(|queued| queued.number() <= self.pushes.sent())
+            && replica.outbox.find(timestamp).is_some_and(|queued| self.pushes.has_in_flight(queued.number()))
     }
 
     /// Sends what is to be sent and may be sent now.

@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) hosts: Option<Vec<String>>,
     pub(super) origins: Option<Vec<String>>,
     pub(super) create_databases: Option<bool>,
+    pub(super) address_header: Option<String>,
     pub(super) metrics_token: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_format: Option<String>,
@@ -44,6 +45,7 @@ pub(super) struct FileLimits {
     connections_per_principal: Option<usize>,
     open_databases: Option<usize>,
     operations_per_second: Option<u32>,
+    failed_logins_per_minute: Option<u32>,
     heartbeat_seconds: Option<u32>,
     reconnect_jitter_seconds: Option<u32>,
     database_idle_seconds: Option<u32>,
@@ -192,6 +194,10 @@ impl FileLimits {
             )?,
             open_databases: at_least_one(self.open_databases, defaults.open_databases, "open_databases")?,
             operations_per_second: self.operations_per_second.unwrap_or(defaults.operations_per_second),
+            failed_logins_per_minute: self
+                .failed_logins_per_minute
+                .unwrap_or(defaults.failed_logins_per_minute),
+            handshake_seconds: defaults.handshake_seconds,
             heartbeat_seconds,
             reconnect_jitter_seconds: self
                 .reconnect_jitter_seconds

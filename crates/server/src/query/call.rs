@@ -19,6 +19,7 @@ use bytes::Bytes;
 use super::Failure;
 use crate::http::App;
 use crate::inbox::{Inbox, Note};
+use crate::logins::Source;
 use crate::peer::Peer;
 
 pub(super) struct Call {
@@ -36,12 +37,13 @@ impl Call {
     /// Connects as a node that nobody has heard of and that writes nothing, so that nothing is kept of it.
     pub(super) async fn open(
         app: &App,
+        source: Option<Source>,
         database: &DatabaseName,
         token: Option<Bytes>,
     ) -> Result<Self, Failure> {
         let hello = handshake(database, token)?;
         let conn = ConnId(app.connections.fetch_add(1, Ordering::Relaxed));
-        let call = Self { peer: Arc::new(Peer::new(conn)), inbox: app.inbox.clone() };
+        let call = Self { peer: Arc::new(Peer::new(conn, source)), inbox: app.inbox.clone() };
         call.inbox.note(Note::Opened(call.peer.clone()));
         call.send(hello.into());
         loop {

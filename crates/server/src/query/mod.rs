@@ -24,7 +24,7 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
-use crate::http::App;
+use crate::http::{App, source_of};
 use crate::query::call::Call;
 
 /// The type of a body that holds frames.
@@ -136,7 +136,7 @@ async fn ask(app: &Arc<App>, request: Request) -> Result<Response, Failure> {
     if app.going_down.load(core::sync::atomic::Ordering::Relaxed) {
         return Err(Failure::new(ErrorCode::SHUTTING_DOWN, "this relay is going down"));
     }
-    let call = Call::open(app, &database, token).await?;
+    let call = Call::open(app, source_of(app, &parts), &database, token).await?;
     match asked {
         Asked::Frame(frame) => {
             call.send(frame);
