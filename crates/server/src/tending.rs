@@ -35,8 +35,16 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Pulse {
     state: Mutex<State>,
     changed: Condvar,
-    /// The seq that the merged state has reached, as far as is known here.
-    fed: watch::Sender<u64>,
+    fed: watch::Sender<FedTo>,
+}
+
+/// How far the merged state is, for who waits for it.
+#[derive(Debug, Default)]
+struct FedTo {
+    /// The seq that it has reached, as far as is known here.
+    seq: u64,
+    /// It comes no further.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +72,7 @@ impl Pulse {
             waiting: 0,
             ended: false,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), fed: watch::Sender::new(0) }
+        Self { state: Mutex::new(state), changed: Condvar::new(), fed: watch::Sender::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,6 +99,7 @@ impl Pulse {
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.changed.notify_all();
+        self.fed.send_modify(|fed| fed.ended = true);
     }
 
     /// The seq of the last operation that was made durable.
@@ -98,14 +107,16 @@ impl Pulse {
         self.state().head
     }
 
-    /// Waits until the merged state has reached `seq`, for that long at most; says whether it has.
+    /// Waits until the merged state has reached `seq`, for that long at most and not beyond the end; says
+    /// whether it has.
     pub(crate) async fn reached(&self, seq: u64, time: Duration) -> bool {
         let mut fed = self.fed.subscribe();
-        if *fed.borrow() >= seq {
+        if fed.borrow().seq >= seq {
             return true;
         }
         let _waiting = Waiting::new(self);
-        timeout(time, fed.wait_for(|fed| *fed >= seq)).await.is_ok_and(|fed| fed.is_ok())
+        let reached = timeout(time, fed.wait_for(|fed| fed.seq >= seq || fed.ended)).await;
+        reached.is_ok_and(|fed| fed.is_ok_and(|fed| fed.seq >= seq))
     }
 
     /// Waits for that long, or for the end. True if it has come.
@@ -200,7 +211,7 @@ struct Done {
 fn step(pulse: &Pulse, background: &mut impl Background, done: &mut Done) -> Result<bool, Error> {
     let fed = background.feed(OPERATIONS)?;
     done.fed = fed.seq;
-    pulse.fed.send_replace(fed.seq);
+    pulse.fed.send_modify(|to| to.seq = fed.seq);
     // Also while operations keep coming: else an index would never be ready.
     if background.index()? || fed.ops > 0 {
         return Ok(true);
@@ -231,4 +242,28 @@ fn step(pulse: &Pulse, background: &mut impl Background, done: &mut Done) -> Res
     done.rewritten = Instant::now();
     done.until = head;
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing else happens while these wait, so time passes at once.
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_the_state_ends_with_it_with_time_and_with_the_database() {
+        let pulse = Pulse::new(9);
+        let time = Duration::from_secs(5);
+        assert!(pulse.reached(0, time).await);
+        assert!(!pulse.reached(5, time).await);
+        assert_eq!(pulse.state().waiting, 0);
+        let (reached, ()) = tokio::join!(pulse.reached(5, time), async {
+            assert_eq!(pulse.state().waiting, 1);
+            pulse.fed.send_modify(|fed| fed.seq = 7);
+        });
+        assert!(reached && pulse.reached(7, time).await);
+        let before = tokio::time::Instant::now();
+        let (reached, ()) = tokio::join!(pulse.reached(8, time), async { pulse.end() });
+        assert!(!reached);
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
 }

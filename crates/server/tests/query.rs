@@ -1,6 +1,7 @@
 //! Queries, over WebSocket and over HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "most messages are not looked at")]
 
 mod support;
 
@@ -249,6 +250,8 @@ async fn json_for_people() {
     server.shut_down().await;
 }
 
+//= TRN-6 test
+//= TRN-7 test
 #[tokio::test]
 async fn mistakes_over_http_are_named() {
     let mut config = config();

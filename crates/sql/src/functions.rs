@@ -39,14 +39,14 @@ pub(crate) fn register(conn: &Connection, meter: &Arc<Meter>) -> rusqlite::Resul
         with_found(context, &mine.run(), |found| contains(found, wanted))
     })?;
     // bz_id(record): the key of a record's id; of nothing where there is no record.
-    conn.create_scalar_function("bz_id", 1, pure, |context| match context.get_raw(0) {
-        ValueRef::Blob(record) => Ok(key::of_id(record)),
-        _ => Ok(key::NOTHING.to_vec()),
+    conn.create_scalar_function("bz_id", 1, pure, |context| {
+        let record = context.get_raw(0).as_blob_or_null()?;
+        Ok(record.map_or_else(|| key::NOTHING.to_vec(), key::of_id))
     })?;
     // bz_id_value(record): the encoding of a record's id; NULL where there is no record.
-    conn.create_scalar_function("bz_id_value", 1, pure, |context| match context.get_raw(0) {
-        ValueRef::Blob(record) => Ok(Some([&[Tag::UUID.0], record].concat())),
-        _ => Ok(None),
+    conn.create_scalar_function("bz_id_value", 1, pure, |context| {
+        let record = context.get_raw(0).as_blob_or_null()?;
+        Ok(record.map(|record| [&[Tag::UUID.0], record].concat()))
     })?;
     // bz_record(key): the id of a record, from its key; NULL for other keys.
     conn.create_scalar_function("bz_record", 1, pure, |context| {

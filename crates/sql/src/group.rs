@@ -14,7 +14,7 @@ use crate::Error;
 use crate::key;
 use crate::meter::Meter;
 use crate::page::{Answer, PAGE, Row, answer, read_cursor};
-use crate::statement::{Source, values};
+use crate::statement::{Source, Sql, values};
 use crate::sum::Sum;
 
 /// About what a group takes besides its values.
@@ -162,6 +162,12 @@ fn order(query: &Query<'_>, by: &[PathRef<'_>]) -> Result<Vec<(usize, Direction)
     sort.iter().map(|key| Ok((column(key.by)?, key.direction))).collect()
 }
 
+/// The statement for the values by which rows are grouped, then those that are aggregated.
+pub(crate) fn statement(query: &Query<'_>, sources: &[Source], meter: &Meter) -> Sql {
+    let aggregated = query.selection.aggregates().iter().map(|aggregate| aggregate.path);
+    values(query, sources, meter, query.selection.group_by().iter().chain(aggregated))
+}
+
 fn fold(
     conn: &Connection,
     query: &Query<'_>,
@@ -170,6 +176,7 @@ fn fold(
     by: &[PathRef<'_>],
 ) -> Result<BTreeMap<Vec<Vec<u8>>, Group>, Error> {
     let aggregates: Vec<_> = query.selection.aggregates().iter().collect();
+    let sql = statement(query, sources, meter);
     let new = |values| Group {
         values,
         folds: aggregates.iter().map(|aggregate| Fold::new(aggregate.function)).collect(),
@@ -178,8 +185,6 @@ fn fold(
     if by.is_empty() {
         groups.insert(Vec::new(), new(Vec::new()));
     }
-    let paths = by.iter().copied().chain(aggregates.iter().map(|aggregate| aggregate.path));
-    let sql = values(query, sources, meter, paths);
     let mut statement = conn.prepare(&sql.text)?;
     let mut rows = statement.query(rusqlite::params_from_iter(&sql.parameters))?;
     while let Some(row) = rows.next()? {

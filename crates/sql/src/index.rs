@@ -65,12 +65,19 @@ fn all(conn: &Connection, collection: Option<&str>) -> rusqlite::Result<Vec<(Ind
     rows.collect()
 }
 
+/// The indexes of one collection, each with the id up to which records have rows.
+#[derive(Debug)]
+struct Of {
+    collection: Box<str>,
+    indexes: Vec<(Index, i64)>,
+}
+
 /// Keeps the rows of indexes up to date. Made for each transaction that changes records.
 #[derive(Debug)]
 pub struct Indexes<'c> {
     conn: &'c Connection,
     /// Of the collection that was asked for last.
-    of: Option<(Box<str>, Vec<(Index, i64)>)>,
+    of: Option<Of>,
     redefined: bool,
 }
 
@@ -92,10 +99,11 @@ impl<'c> Indexes<'c> {
         content: Option<Content<'_>>,
     ) -> rusqlite::Result<()> {
         self.redefined |= collection == COLLECTION;
-        if self.of.as_ref().is_none_or(|(of, _)| **of != *collection) {
-            self.of = Some((collection.into(), all(self.conn, Some(collection))?));
-        }
-        let indexes = self.of.as_ref().map_or(&[][..], |(_, indexes)| indexes);
+        let of = match self.of.take().filter(|of| *of.collection == *collection) {
+            Some(of) => of,
+            None => Of { collection: collection.into(), indexes: all(self.conn, Some(collection))? },
+        };
+        let indexes = &self.of.insert(of).indexes;
         for (index, _) in indexes.iter().filter(|(_, built)| *built >= id) {
             put(self.conn, index, (id, record), content)?;
         }
@@ -183,10 +191,10 @@ fn definition(content: &[u8]) -> Option<(String, Vec<u8>)> {
     };
     let mut paths = Vec::new();
     for field in fields.iter() {
-        let path: Vec<&str> = match field {
-            ValueRef::String(name) => vec![name],
-            ValueRef::Array(path) => path.iter().map(text).collect::<Option<_>>()?,
-            _ => return None,
+        let path: Vec<&str> = if let ValueRef::Array(path) = field {
+            path.iter().map(text).collect::<Option<_>>()?
+        } else {
+            vec![text(field)?]
         };
         let legal = |component: &&str| !component.is_empty() && component.len() <= MAX_PATH_COMPONENT;
         if path.is_empty() || path.len() > MAX_PATH || !path.iter().all(legal) {

@@ -107,6 +107,15 @@ impl Error {
             Self::NotOfTheGroup | Self::Damaged | Self::Sqlite(_) => ErrorCode::QUERY_FAILED,
         }
     }
+
+    /// Whether another query may be answered; else it is the tables that are at fault.
+    #[must_use]
+    pub const fn is_of_the_query(&self) -> bool {
+        match self {
+            Self::TooExpensive | Self::BadCursor | Self::NotOfTheGroup => true,
+            Self::Damaged | Self::Sqlite(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -130,6 +139,18 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
+}
+
+/// How a query is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The text of the statement.
+    pub statement: String,
+    /// How many parameters it has.
+    pub parameters: usize,
+    /// What SQLite does, as `EXPLAIN QUERY PLAN` says it.
+    pub steps: Vec<String>,
 }
 
 /// Answers queries on one connection.
@@ -173,9 +194,9 @@ impl Engine {
         let answer = self.answer(conn, query, limit, position, large);
         self.meter.end();
         conn.progress_handler(0, None::<fn() -> bool>)?;
-        answer.map_err(|error| match &error {
-            Error::Sqlite(inner) if self.meter.is_exceeded() || is_too_big(inner) => Error::TooExpensive,
-            _ => error,
+        answer.map_err(|error| {
+            let too_much = matches!(&error, Error::Sqlite(it) if self.meter.is_exceeded() || is_too_big(it));
+            if too_much { Error::TooExpensive } else { error }
         })
     }
 
@@ -190,22 +211,38 @@ impl Engine {
         //= RLY-56
         let moment = conn.transaction()?;
         let at = position(&moment)?;
-        let joined = query.selection.joins().iter().map(|join| join.collection.as_str());
-        let mut sources = Vec::new();
-        for name in core::iter::once(query.collection.as_str()).chain(joined) {
-            let sql = "SELECT id FROM collections WHERE name = ?";
-            let collection = moment.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
-            let collection = collection.unwrap_or_default();
-            self.load_large(&moment, collection, name, large)?;
-            sources.push(Source { collection, indexes: index::ready(&moment, name)? });
+        let sources = sources(&moment, query)?;
+        for (source, name) in sources.iter().zip(collections(query)) {
+            self.load_large(&moment, source.collection, name, large)?;
         }
         let limit = (limit as usize).clamp(1, MAX_ROWS);
-        let selection = &query.selection;
-        if selection.group_by().is_empty() && selection.aggregates().is_empty() {
-            rows::run(&moment, at, query, &sources, &self.meter, limit)
-        } else {
+        if has_groups(query) {
             group::run(&moment, at, query, &sources, &self.meter, limit)
+        } else {
+            rows::run(&moment, at, query, &sources, &self.meter, limit)
         }
+    }
+
+    /// The statement that finds the rows of a query, and how SQLite goes about it: for who wants to know
+    /// what is slow, and whether an index is used.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn plan(&self, conn: &mut Connection, query: &Query<'_>) -> Result<Plan, Error> {
+        self.meter.begin(&Budget::default());
+        let moment = conn.transaction()?;
+        let sources = sources(&moment, query)?;
+        let sql = if has_groups(query) {
+            group::statement(query, &sources, &self.meter)
+        } else {
+            rows::statement(query, &sources, &self.meter, MAX_ROWS)?
+        };
+        let explain = format!("EXPLAIN QUERY PLAN {}", sql.text);
+        let mut statement = moment.prepare(&explain)?;
+        let steps = statement.query_map(rusqlite::params_from_iter(&sql.parameters), |row| row.get(3))?;
+        let steps = steps.collect::<rusqlite::Result<_>>()?;
+        self.meter.end();
+        Ok(Plan { steps, parameters: sql.parameters.len(), statement: sql.text })
     }
 
     /// Loads the content of records that have none in the table.
@@ -234,9 +271,29 @@ impl Engine {
     }
 }
 
+/// The collections of a query's sources.
+fn collections<'q>(query: &Query<'q>) -> impl Iterator<Item = &'q str> {
+    let joined = query.selection.joins().iter().map(|join| join.collection.as_str());
+    core::iter::once(query.collection.as_str()).chain(joined)
+}
+
+fn sources(conn: &Connection, query: &Query<'_>) -> rusqlite::Result<Vec<Source>> {
+    let source = |name| {
+        let sql = "SELECT id FROM collections WHERE name = ?";
+        let collection = conn.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
+        Ok(Source { collection: collection.unwrap_or_default(), indexes: index::ready(conn, name)? })
+    };
+    collections(query).map(source).collect()
+}
+
+fn has_groups(query: &Query<'_>) -> bool {
+    !(query.selection.group_by().is_empty() && query.selection.aggregates().is_empty())
+}
+
 /// About what these entries take in memory. Recursion ends where paths and values do: at 64 keys below a
 /// field, each with a value of 64 open containers at most.
 fn size(entries: &Entries) -> usize {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "all others take what an entry does")]
     fn of(value: &Value) -> usize {
         match value {
             Value::Dictionary(entries) => size(entries),

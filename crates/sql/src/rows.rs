@@ -10,7 +10,7 @@ use crate::content::{Content, Found};
 use crate::key;
 use crate::meter::Meter;
 use crate::page::{Answer, PAGE, Row, answer, read_cursor};
-use crate::statement::{Behind, Source, rows};
+use crate::statement::{Behind, Source, Sql, rows};
 
 /// A record of a row.
 struct Record {
@@ -59,15 +59,11 @@ pub(crate) fn run(
     meter: &Meter,
     limit: usize,
 ) -> Result<Answer, Error> {
-    let sorts = query.selection.sort().len();
-    let behind = read_cursor(query, sorts + sources.len())?.map(|mut keys| {
-        let records = keys.split_off(sorts);
-        Behind { keys, records }
-    });
+    let behind = behind(query, sources)?;
     let places = find(conn, query, sources, meter, behind.as_ref(), limit)?;
     let mut more = places.len() > limit;
     let mut load = conn.prepare_cached("SELECT record, content FROM records WHERE id = ?")?;
-    let (mut page, mut size) = (Vec::new(), 0);
+    let (mut found, mut size) = (Vec::new(), 0);
     for place in places.iter().take(limit) {
         if size >= PAGE {
             more = true;
@@ -79,13 +75,13 @@ pub(crate) fn run(
             .collect::<Result<_, _>>()?;
         let row = Row { cells: cells(query, &records, meter)?, order: order(query, &records, meter) };
         size += row.size();
-        page.push(row);
+        found.push(row);
     }
     let columns = match query.selection.projection().len() {
         0 => 2 * sources.len(),
         columns => columns,
     };
-    answer(at, query, columns, page, more)
+    answer(at, query, columns, found, more)
 }
 
 /// The ids of the records in each row, one row more than a page has.
@@ -97,13 +93,41 @@ fn find(
     behind: Option<&Behind>,
     limit: usize,
 ) -> Result<Vec<Vec<Option<i64>>>, Error> {
-    let limit = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-    let sql = rows(query, sources, meter, behind, limit)?;
+    let sql = page(query, sources, meter, behind, limit)?;
     let mut statement = conn.prepare(&sql.text)?;
     let found = statement.query_map(rusqlite::params_from_iter(&sql.parameters), |row| {
         (0..sources.len()).map(|source| row.get(source)).collect()
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+fn page(
+    query: &Query<'_>,
+    sources: &[Source],
+    meter: &Meter,
+    behind: Option<&Behind>,
+    limit: usize,
+) -> Result<Sql, Error> {
+    rows(query, sources, meter, behind, u32::try_from(limit + 1).unwrap_or(u32::MAX))
+}
+
+/// The statement for the page that the query's cursor asks for.
+pub(crate) fn statement(
+    query: &Query<'_>,
+    sources: &[Source],
+    meter: &Meter,
+    limit: usize,
+) -> Result<Sql, Error> {
+    page(query, sources, meter, behind(query, sources)?.as_ref(), limit)
+}
+
+/// Where the page begins that a query asks for.
+fn behind(query: &Query<'_>, sources: &[Source]) -> Result<Option<Behind>, Error> {
+    let sorts = query.selection.sort().len();
+    Ok(read_cursor(query, sorts + sources.len())?.map(|mut keys| {
+        let records = keys.split_off(sorts);
+        Behind { keys, records }
+    }))
 }
 
 fn record(load: &mut Statement<'_>, id: i64) -> rusqlite::Result<Record> {

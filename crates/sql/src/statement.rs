@@ -151,10 +151,7 @@ pub(crate) fn rows(
     let terms = terms(&mut sql, query, sources, &access);
     let mut text = format!("{}SELECT {} {}", parts.with, ids.join(", "), parts.from_where);
     if let Some(behind) = behind {
-        let prefix = match &access {
-            Access::Range { prefix, .. } if gives_order(query, &access).is_some() => Some(&**prefix),
-            _ => None,
-        };
+        let prefix = gives_order(query, &access).map(|(prefix, _)| prefix);
         let values = behind_values(behind, prefix);
         // Writing to a string does not fail.
         let _ = write!(text, " AND {}", after(&mut sql, &terms, values)?);
@@ -269,25 +266,24 @@ fn add_join(
             let _ = write!(
                 parts.from_where,
                 " {kind} index_rows AS x{n} ON x{n}.index_id = {id} AND {some} \
-                 AND x{n}.key >= bz_low({low}) AND x{n}.key < bz_high({high}) AND bz_visit(x{n}.id)",
+                 AND x{n}.key >= bz_low({low}) AND x{n}.key < bz_high({high})",
             );
         }
         None => {
+            // SQLite makes an index of its own for a table that it takes to be large, so it is told that this
+            // one is.
             let right = sql.bind(right);
             let word = if parts.with.is_empty() { "WITH" } else { "," };
             let _ = write!(
                 parts.with,
                 "{word} j{n}(id, key) AS MATERIALIZED (SELECT r.id, bz_kept(bz_key(r.id, r.content, {right})) \
-                 FROM records AS r WHERE r.collection = {collection} AND r.live AND bz_visit(r.id)) ",
+                 FROM records AS r WHERE likelihood(r.collection = {collection}, 0.5) AND r.live AND bz_visit(r.id)) ",
             );
-            let _ = write!(
-                parts.from_where,
-                " {kind} j{n} AS x{n} ON x{n}.key = {} AND {some} AND bz_visit(x{n}.id)",
-                sql.key(left),
-            );
+            let _ =
+                write!(parts.from_where, " {kind} j{n} AS x{n} ON x{n}.key = {} AND {some}", sql.key(left),);
         }
     }
-    let _ = write!(parts.from_where, " {kind} records AS s{n} ON s{n}.id = x{n}.id");
+    let _ = write!(parts.from_where, " {kind} records AS s{n} ON s{n}.id = x{n}.id AND bz_visit(s{n}.id)");
 }
 
 /// How to read source 0 for rows in order.
@@ -398,18 +394,20 @@ fn sort_paths(query: &Query<'_>) -> (Vec<Vec<u8>>, bool) {
     (paths, descending)
 }
 
-/// Whether the rows of an index stand in the order that is asked for.
-fn gives_order(query: &Query<'_>, access: &Access<'_>) -> Option<bool> {
-    let Access::Range { index, fixed, .. } = access else { return None };
+/// If the rows of an index stand in the order that is asked for: the parts that are the same in all, and
+/// whether they are read from the end.
+fn gives_order<'a>(query: &Query<'_>, access: &'a Access<'_>) -> Option<(&'a [u8], bool)> {
+    let Access::Range { index, fixed, prefix, .. } = access else { return None };
     let (paths, descending) = sort_paths(query);
-    (!paths.is_empty() && index.paths.get(*fixed..) == Some(&paths)).then_some(descending)
+    let is_order = !paths.is_empty() && index.paths.get(*fixed..) == Some(&paths);
+    is_order.then_some((prefix, descending))
 }
 
 /// What rows are ordered by.
 fn terms(sql: &mut Sql, query: &Query<'_>, sources: &[Source], access: &Access<'_>) -> Vec<Term> {
     let mut terms = Vec::new();
     let indexed = gives_order(query, access);
-    if let Some(descending) = indexed {
+    if let Some((_, descending)) = indexed {
         terms.push(Term { expression: "x0.key".to_owned(), sorted: "x0.key".to_owned(), descending });
     } else {
         for sort in query.selection.sort().iter() {
@@ -419,10 +417,7 @@ fn terms(sql: &mut Sql, query: &Query<'_>, sources: &[Source], access: &Access<'
             terms.push(Term { expression, sorted, descending: sort.direction == Direction::Descending });
         }
     }
-    let first = match access {
-        Access::Range { .. } if indexed.is_some() => "x0.record",
-        Access::Scan | Access::Records(_) | Access::Range { .. } | Access::Keys { .. } => "s0.record",
-    };
+    let first = if indexed.is_some() { "x0.record" } else { "s0.record" };
     let records = (1..sources.len()).map(|number| format!("ifnull(s{number}.record, x'')"));
     for expression in core::iter::once(first.to_owned()).chain(records) {
         terms.push(Term { sorted: expression.clone(), expression, descending: false });

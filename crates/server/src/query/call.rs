@@ -43,7 +43,7 @@ impl Call {
     ) -> Result<Self, Failure> {
         let hello = handshake(database, token)?;
         let conn = ConnId(app.connections.fetch_add(1, Ordering::Relaxed));
-        let mut call = Self { peer: Arc::new(Peer::new(conn, source)), inbox: app.inbox.clone() };
+        let call = Self { peer: Arc::new(Peer::new(conn, source)), inbox: app.inbox.clone() };
         call.inbox.note(Note::Opened(call.peer.clone()));
         call.send(hello.into());
         loop {
@@ -54,15 +54,12 @@ impl Call {
         }
     }
 
-    pub(super) fn send(&mut self, frame: Bytes) {
+    pub(super) fn send(&self, frame: Bytes) {
         self.inbox.note(Note::Received(self.peer.conn, frame, Instant::now()));
     }
 
     /// Shows the next frame of the answer; false if it was the last.
-    pub(super) async fn answer(
-        &mut self,
-        show: impl FnOnce(&[u8], &QueryResponse<'_>),
-    ) -> Result<bool, Failure> {
+    pub(super) async fn answer(&self, show: impl FnOnce(&[u8], &QueryResponse<'_>)) -> Result<bool, Failure> {
         loop {
             let frame = self.next().await?;
             if let Message::QueryResponse(response) = decode(&frame, Capabilities::ALL)?.message() {
@@ -73,7 +70,7 @@ impl Call {
     }
 
     /// The next frame. An error of the relay is one here.
-    async fn next(&mut self) -> Result<Bytes, Failure> {
+    async fn next(&self) -> Result<Bytes, Failure> {
         let frame = poll_fn(|cx| {
             let mut frame = None;
             let ending = self.peer.take(cx, (1, 1), |next| frame = Some(next.head));
@@ -96,11 +93,13 @@ impl Call {
 fn decode(frame: &Bytes, capabilities: Capabilities) -> Result<Packet<'_>, Failure> {
     let context = Context::session(capabilities);
     let packet = Packet::decode(frame, &context).map_err(|_| Failure::new(ErrorCode::INTERNAL_ERROR, ""))?;
-    match packet.message() {
-        Message::Error(error) => Err(Failure::new(error.code, error.text.as_str())),
-        Message::Goodbye(_) => Err(Failure::new(ErrorCode::SHUTTING_DOWN, "try again")),
-        _ => Ok(packet),
+    if let Message::Error(error) = packet.message() {
+        return Err(Failure::new(error.code, error.text.as_str()));
     }
+    if let Message::Goodbye(_) = packet.message() {
+        return Err(Failure::new(ErrorCode::SHUTTING_DOWN, "try again"));
+    }
+    Ok(packet)
 }
 
 fn handshake(database: &DatabaseName, token: Option<Bytes>) -> Result<Vec<u8>, Failure> {

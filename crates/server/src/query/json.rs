@@ -164,18 +164,17 @@ fn path(json: &Json, place: &str) -> Result<Path, String> {
              {{\"source\": 1, \"path\": ...}} for the record of a join"
         )
     };
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what is no array has no items")]
     let components = |json: &Json| match json {
         Json::String(field) => Some(vec![field.as_str().into()]),
-        Json::Array(items) => items.iter().map(|item| Some(item.as_str()?.into())).collect(),
-        _ => None,
+        json => json.as_array()?.iter().map(|item| Some(item.as_str()?.into())).collect(),
     };
-    let (source, json) = match json {
-        Json::Object(_) => {
-            let object = object(json, place, &["source", "path"])?;
-            let source = object.get("source").and_then(Json::as_u64).and_then(|it| u8::try_from(it).ok());
-            (source.ok_or_else(text)?, object.get("path").ok_or_else(text)?)
-        }
-        json => (0, json),
+    let (source, json) = if json.is_object() {
+        let object = object(json, place, &["source", "path"])?;
+        let source = object.get("source").and_then(Json::as_u64).and_then(|it| u8::try_from(it).ok());
+        (source.ok_or_else(text)?, object.get("path").ok_or_else(text)?)
+    } else {
+        (0, json)
     };
     Ok(Path { source, components: components(json).ok_or_else(text)? })
 }

@@ -105,9 +105,10 @@ const fn advice(code: ErrorCode) -> &'static str {
 /// What is to be asked, before it is a frame.
 enum Asked {
     Frame(Bytes),
-    Json(json::Question),
+    Json(Box<json::Question>),
 }
 
+//= TRN-7
 /// Answers a query.
 pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Response {
     match timeout(PATIENCE, ask(&app, request)).await {
@@ -129,12 +130,13 @@ async fn ask(app: &Arc<App>, request: Request) -> Result<Response, Failure> {
         check_frame(&body)?;
         Asked::Frame(body)
     } else {
-        Asked::Json(json::Question::parse(&body).map_err(|text| Failure::new(ErrorCode::QUERY_FAILED, text))?)
+        let question = json::Question::parse(&body);
+        Asked::Json(Box::new(question.map_err(|text| Failure::new(ErrorCode::QUERY_FAILED, text))?))
     };
     if app.going_down.load(core::sync::atomic::Ordering::Relaxed) {
         return Err(Failure::new(ErrorCode::SHUTTING_DOWN, "this relay is going down"));
     }
-    let mut call = Call::open(app, source_of(app, &parts), &database, token).await?;
+    let call = Call::open(app, source_of(app, &parts), &database, token).await?;
     match asked {
         Asked::Frame(frame) => {
             call.send(frame);
@@ -152,6 +154,7 @@ async fn ask(app: &Arc<App>, request: Request) -> Result<Response, Failure> {
 }
 
 /// Whether that is a query and nothing else.
+//= TRN-6
 fn check_frame(frame: &[u8]) -> Result<(), Failure> {
     match Packet::decode(frame, &Context::session(Capabilities::ALL)) {
         Ok(packet) if matches!(packet.message(), Message::Query(_)) => Ok(()),

@@ -79,13 +79,14 @@ fn special(kind: &str, inner: &Json, place: &str) -> Result<Value, String> {
 
 /// A number, or the name of one that JSON cannot write.
 fn number(json: &Json) -> Option<f64> {
-    match json {
-        Json::String(name) if ["NaN", "Infinity", "-Infinity"].contains(&name.as_str()) => name.parse().ok(),
-        json => json.as_f64(),
+    match json.as_str() {
+        Some(name @ ("NaN" | "Infinity" | "-Infinity")) => name.parse().ok(),
+        _ => json.as_f64(),
     }
 }
 
 /// A cell as JSON.
+#[allow(clippy::wildcard_enum_match_arm, reason = "a cell is no patch and no counter (QRY-15)")]
 pub(super) fn show(value: ValueRef<'_>) -> Json {
     match value {
         ValueRef::Null => Json::Null,
@@ -109,7 +110,7 @@ pub(super) fn show(value: ValueRef<'_>) -> Json {
             let shown: Map<_, _> = entries.iter().map(|(key, value)| (key.to_owned(), show(value))).collect();
             if single(&shown).is_some() { json!({ "$dictionary": shown }) } else { shown.into() }
         }
-        // A cell is removed where there is nothing (QRY-15), and neither of the others.
+        // Removed: there is nothing.
         _ => json!({ "$nothing": true }),
     }
 }

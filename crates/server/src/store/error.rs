@@ -135,6 +135,16 @@ pub enum QueryError {
     Failed(Error),
 }
 
+impl QueryError {
+    /// What an error means; `fault` says it of one that is not the query's.
+    pub(super) fn new(
+        error: blazedb_relay_sql::Error,
+        fault: impl FnOnce(blazedb_relay_sql::Error) -> Error,
+    ) -> Self {
+        if error.is_of_the_query() { Self::Refused(error.code()) } else { Self::Failed(fault(error)) }
+    }
+}
+
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -205,10 +205,7 @@ impl Reader for MemoryDatabase {
         let mut large =
             |_: &Connection, _, (collection, record): (&str, Uuid)| Ok(data.state.record(collection, record));
         let answer = engine.run(&mut conn, query, limit, budget, |_| Ok(seq), &mut large);
-        answer.map_err(|error| match error {
-            blazedb_relay_sql::Error::Sqlite(error) => failed(error),
-            error => QueryError::Refused(error.code()),
-        })
+        answer.map_err(|error| QueryError::new(error, |error| fault((ErrorKind::Failed, error.to_string()))))
     }
 
     fn record(&mut self, collection: &str, record: Uuid) -> Result<Option<Entries>, Error> {

@@ -1,9 +1,19 @@
 //! Queries over tables, against an evaluator that does nothing but what SPEC.md 7.15 says.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
 
+mod clauses;
+mod indexed;
+mod limits;
 mod naive;
 mod random;
+mod structure;
 mod tables;
 
 use blazedb_relay::merge::State;

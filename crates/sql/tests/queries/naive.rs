@@ -273,11 +273,14 @@ fn fold(rows: &[&Row<'_>], aggregate: &Aggregate) -> Option<Value> {
             for value in values.into_iter().filter(|value| *value != Value::Null) {
                 best = match best {
                     None => Some(value),
-                    Some(best) => match compare(Some(&value), Some(&best)) {
-                        Ordering::Equal => Some(best).min_encoding(Some(value)),
-                        ordering if ordering == wanted => Some(value),
-                        _ => Some(best),
-                    },
+                    Some(best) => {
+                        let ordering = compare(Some(&value), Some(&best));
+                        if ordering == Ordering::Equal {
+                            Some(best).min_encoding(Some(value))
+                        } else {
+                            Some(if ordering == wanted { value } else { best })
+                        }
+                    }
                 };
             }
             best

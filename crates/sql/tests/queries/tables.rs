@@ -4,7 +4,7 @@ use blazedb_relay::merge::State;
 use blazedb_relay::message::{Cursor, Extensions, PageLimit, Query, Selection};
 use blazedb_relay::value::{Entries, Value};
 use blazedb_relay::wire::{CollectionName, Position};
-use blazedb_relay_sql::{Answer, Budget, Content, Engine, Error, INDEXES, Indexes, SCHEMA, Step};
+use blazedb_relay_sql::{Answer, Budget, Content, Engine, Error, INDEXES, Indexes, Plan, SCHEMA, Step};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub(crate) struct Tables {
     engine: Engine,
     /// The records whose content is not in the table.
     large: Vec<(String, Record)>,
-    /// Of the last query, for tests of what it was translated to.
+    /// What a query may cost.
     pub(crate) budget: Budget,
 }
 
@@ -94,24 +94,39 @@ impl Tables {
         limit: u32,
         cursor: &[u8],
     ) -> Result<Answer, Error> {
-        let collection = CollectionName::new(collection).unwrap();
-        let mut buffer = Vec::new();
-        let query = Query {
-            collection: (&collection).into(),
-            after: Position::START,
-            selection: selection.encode(&mut buffer).unwrap(),
-            limit: PageLimit::new(limit).unwrap(),
-            cursor: Cursor::new(cursor).unwrap(),
-            extensions: Extensions::EMPTY,
-        };
+        let (collection, mut buffer) = (CollectionName::new(collection).unwrap(), Vec::new());
+        let query = query(&collection, selection, &mut buffer, cursor);
         let Self { conn, engine, large, budget } = self;
         let mut large = |_: &Connection, _: i64, (name, record): (&str, Uuid)| Ok(find(large, name, record));
         engine.run(conn, &query, limit, budget, |_| Ok(7), &mut large)
     }
 
+    /// How a page is found.
+    pub(crate) fn plan(&mut self, collection: &str, selection: &Selection, cursor: &[u8]) -> Plan {
+        let (collection, mut buffer) = (CollectionName::new(collection).unwrap(), Vec::new());
+        let query = query(&collection, selection, &mut buffer, cursor);
+        self.engine.plan(&mut self.conn, &query).unwrap()
+    }
+
     /// All rows of a page; nothing is `Removed`.
     pub(crate) fn rows(&mut self, collection: &str, selection: &Selection) -> Vec<Vec<Value>> {
         rows(&self.page(collection, selection, 10_000, &[]).unwrap())
+    }
+}
+
+fn query<'q>(
+    collection: &'q CollectionName,
+    selection: &Selection,
+    buffer: &'q mut Vec<u8>,
+    cursor: &'q [u8],
+) -> Query<'q> {
+    Query {
+        collection: collection.into(),
+        after: Position::START,
+        selection: selection.encode(buffer).unwrap(),
+        limit: PageLimit::DEFAULT,
+        cursor: Cursor::new(cursor).unwrap(),
+        extensions: Extensions::EMPTY,
     }
 }
 

@@ -142,8 +142,7 @@ impl Feeder {
 pub(super) fn index(place: &Place, conn: &mut Connection) -> Result<bool, Error> {
     let fault = |error| place.fault(&error);
     let reading = conn.unchecked_transaction().map_err(fault)?;
-    let step =
-        Step::next(&reading, &mut |conn, id, named| Ok(large(place, conn, id, named)?)).map_err(fault)?;
+    let step = Step::next(&reading, &mut |conn, id, named| large(place, conn, id, named)).map_err(fault)?;
     drop(reading);
     let Some(step) = step else { return Ok(false) };
     let done = write(place, conn, |transaction| step.apply(transaction).map_err(fault));

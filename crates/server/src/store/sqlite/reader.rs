@@ -86,10 +86,13 @@ impl Reader for SqliteReader {
         let mut large = |conn: &Connection, id, named: (&str, Uuid)| large(place, conn, id, named);
         let answer = engine.run(conn, query, limit, budget, state_seq, &mut large);
         self.engine = Some(engine);
-        answer.map_err(|error| match error {
-            blazedb_relay_sql::Error::Sqlite(error) => QueryError::Failed(self.place.fault(&error)),
-            blazedb_relay_sql::Error::Damaged => QueryError::Failed(self.place.damaged(error.to_string())),
-            error => QueryError::Refused(error.code()),
+        answer.map_err(|error| {
+            QueryError::new(error, |error| {
+                if let blazedb_relay_sql::Error::Sqlite(error) = error {
+                    return self.place.fault(&error);
+                }
+                self.place.damaged(error.to_string())
+            })
         })
     }
 
