@@ -60,6 +60,11 @@ mutants! {
     UncertainIsAccepted,
     /// Of a refused block a client sends nothing again (SES-50).
     RefusedBlockDropped,
+    /// A client that drops its durable state by order of the relay stays the same node (SES-32).
+    DiscardKeepsNode,
+    /// A client drops its durable state when something may not come back, although other things in doubt
+    /// may (SES-64).
+    DropsTooEarly,
 }
 
 #[cfg(feature = "mutants")]

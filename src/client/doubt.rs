@@ -31,9 +31,10 @@ impl Replica {
 
     //= SES-60
     /// Puts what is in doubt into the outbox again, as far as `crdt` is not needed for it or was agreed
-    /// on.
-    pub(super) fn restore(&mut self, crdt: bool) -> Vec<Change> {
+    /// on. Gives the changes, and whether that is all of it.
+    pub(super) fn restore(&mut self, crdt: bool) -> (Vec<Change>, bool) {
         let mut ops = Vec::new();
+        let mut is_all = true;
         let mut entries = self.state.in_doubt().peekable();
         while let Some(first) = entries.peek() {
             let (collection, record) = (first.path().collection(), first.path().record());
@@ -43,8 +44,10 @@ impl Replica {
             while let Some(entry) = entries.next_if(of_record) {
                 //= SES-61
                 //= SES-62
+                let may_go = crdt || !needs_crdt(&entry);
+                is_all &= may_go;
                 let known = pending.as_ref().is_some_and(|pending| holds(pending, &entry));
-                if !known && (crdt || !needs_crdt(&entry)) {
+                if !known && may_go {
                     by_write.entry(entry.timestamp()).or_default().push(entry);
                 }
             }
@@ -60,9 +63,9 @@ impl Replica {
         let mut local = Local::begin(self);
         for op in &ops {
             // Its entries came in an operation at least as large, so this one can be built too.
-            drop(queue_restored(&mut local, op));
+            is_all &= queue_restored(&mut local, op).is_ok();
         }
-        local.commit().0
+        (local.commit().0, is_all)
     }
 
     /// What the operations of SES-60 in the outbox write to a record.

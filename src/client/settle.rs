@@ -41,7 +41,7 @@ impl Replica {
             //= SES-33
             None => {}
         }
-        let discarded = lost == Some(RestoreMode::Discard);
+        let discarded = lost == Some(RestoreMode::Discard) && !Mutant::DiscardKeepsNode.is_on();
         let new_node = !same_node || discarded;
         if new_node {
             //= SES-19

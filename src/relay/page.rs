@@ -159,8 +159,9 @@ enum View {
 pub(super) struct Encoder {
     /// For decompression.
     pub(super) scratch: Vec<u8>,
-    /// By seq, capabilities and wanted collections.
-    shared: BTreeMap<(u64, Capabilities, Wanted), View>,
+    /// By first and last seq, capabilities and wanted collections. One input may see a block as it came and
+    /// as it was rewritten (SPEC.md 11.8): both begin at one seq.
+    shared: BTreeMap<(u64, u64, Capabilities, Wanted), View>,
 }
 
 impl Encoder {
@@ -174,7 +175,7 @@ impl Encoder {
             return View::Bytes(block.bytes.clone());
         }
         let Self { scratch, shared } = self;
-        let key = (block.first_seq, lens.capabilities, lens.wanted.clone());
+        let key = (block.first_seq, block.last_seq(), lens.capabilities, lens.wanted.clone());
         shared.entry(key).or_insert_with(|| encode(block, lens, scratch)).clone()
     }
 }
@@ -333,6 +334,34 @@ mod tests {
             2
         );
         assert_eq!(taken(vec![stored(1, 980_000, none), stored(2, 980_000, none)], &ALL), 1);
+    }
+
+    //= RLY-34 test
+    //= RLY-46 test
+    #[test]
+    fn a_block_and_what_it_was_rewritten_to_are_told_apart() {
+        let [one, two] = [1, 2].map(|seq| stored(seq, 1, Compression::None));
+        let node = BlockRef::decode(&one.bytes).unwrap().header().node;
+        let mut builder = BlockBuilder::new(node, 1);
+        for block in [&one, &two] {
+            let mut scratch = Vec::new();
+            let rows = BlockRef::decode(&block.bytes).unwrap().rows(&mut scratch).unwrap();
+            rows.iter().for_each(|op| builder.push_ref(&op).unwrap());
+        }
+        let bytes = Bytes::copy_from_slice(builder.finish(Compression::None).unwrap());
+        let before = log_blocks(0, 2, vec![one, two]).unwrap();
+        let after = log_blocks(0, 2, vec![StoredBlock { first_seq: 1, bytes }]).unwrap();
+        let lens = Lens { wanted: Some([Box::from("c")].into()), ..ALL };
+        let budget = Budget { bytes: 1, room: u64::MAX, operations: u64::MAX };
+        for forms in [[&before, &after], [&after, &before]] {
+            let mut encoder = Encoder::default();
+            for form in forms {
+                let page = page(0, form.iter(), &lens, budget, &mut encoder).unwrap();
+                assert_eq!(page.end, form[0].last_seq());
+                let count = BlockRef::decode(&page.blocks[0]).unwrap().header().count;
+                assert_eq!(u64::from(count), page.end, "as many operations as the position moves by");
+            }
+        }
     }
 
     //= MSG-34 test

@@ -274,11 +274,11 @@ impl Session {
         if self.state != State::Active {
             return;
         }
+        self.send_uncertain_again(replica);
+        self.restore(replica, now);
         if self.drop_what_is_forbidden(replica) {
             return;
         }
-        self.send_uncertain_again(replica);
-        self.restore(replica, now);
         self.send_requests(replica);
         self.push(replica, now);
         self.close_when_answered(now);

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Event, NewNode, Session};
 use crate::client::Replica;
+use crate::mutant::Mutant;
 use crate::registry::{Capability, ErrorCode};
 
 /// The longest wait before what is in doubt is sent again, so that the first of many devices spares the
@@ -16,6 +17,9 @@ pub(super) struct Restoring {
     stage: Stage,
     /// An operation of SES-60 was refused with `WRITE_FORBIDDEN`.
     forbidden: bool,
+    /// What stays in doubt on this connection may come back on another one: it was refused for a reason
+    /// that may pass, or needs what was not agreed on.
+    may_pass: bool,
     /// Subscriptions have moved since uncertain operations were looked at.
     moved: bool,
 }
@@ -43,7 +47,11 @@ impl Restoring {
 
     /// An operation of SES-60 was refused.
     pub(super) fn refused(&mut self, code: ErrorCode) {
-        self.forbidden |= code == ErrorCode::WRITE_FORBIDDEN;
+        match code {
+            ErrorCode::WRITE_FORBIDDEN => self.forbidden = true,
+            //= SES-65
+            _ => self.may_pass = true,
+        }
     }
 
     /// A subscription has reached welcome's head, or has ended; or the connection is active now.
@@ -68,7 +76,9 @@ impl Session {
             }
             Stage::Reading => self.restoring.stage = Stage::Done,
             Stage::Waited => {
-                let changes = replica.restore(self.agreed.capabilities.has(Capability::CRDT));
+                let crdt = self.agreed.capabilities.has(Capability::CRDT);
+                let (changes, is_all) = replica.restore(crdt);
+                self.restoring.may_pass |= !is_all;
                 self.commit(changes);
                 self.restoring.stage = Stage::Done;
             }
@@ -79,7 +89,15 @@ impl Session {
     //= SES-64
     /// Whether the client begins anew, because what it holds may not be brought back.
     pub(super) fn drop_what_is_forbidden(&mut self, replica: &mut Replica) -> bool {
-        if !self.restoring.forbidden || replica.outbox.restored() > 0 {
+        let Restoring { stage, forbidden, may_pass, .. } = &mut self.restoring;
+        // What else is in doubt comes back first.
+        let waits = (*may_pass || *stage != Stage::Done) && !Mutant::DropsTooEarly.is_on();
+        if !*forbidden || waits || replica.outbox.restored() > 0 {
+            return false;
+        }
+        *forbidden = false;
+        if !replica.has_doubt() {
+            // Somebody else has brought it back.
             return false;
         }
         let changes = replica.drop_state(self.spare);

@@ -302,6 +302,74 @@ fn what_may_not_be_brought_back_is_dropped() {
     assert_eq!((client.f(1), client.f(4)), (None, Some(4.into())));
 }
 
+//= SES-64 test
+#[test]
+fn what_another_connection_has_put_in_doubt_is_not_dropped_with_what_is_forbidden() {
+    let (mut client, _) = doubtful(&two(), 1, Hello { head: pos(8, 5), ..Hello::default() });
+    client.update(1, pos(7, 1), pos(7, 1), &[]);
+    client.wait_for_timer();
+    assert_eq!(client.numbers(), [1]);
+    // The relay has lost the other one too.
+    client.input(Input::Closed);
+    let mut client = client.again();
+    client.open(&Hello::default());
+    assert_eq!(
+        client.refused(1, ErrorCode::WRITE_FORBIDDEN, 0),
+        ["commit: -1; node A 1/1 clock 2 merged 2", "! restore refused 2Z WRITE_FORBIDDEN"],
+    );
+    // What is in doubt now is offered first, all of it.
+    assert_eq!(
+        client.wait_for_timer().1[..2],
+        ["commit: +2 1Z restored; +3 2Z restored; node A 1/3 clock 2 merged 2", "push #2 A 2..3"],
+    );
+    assert_eq!(
+        client.refused(2, ErrorCode::WRITE_FORBIDDEN, 1)[..2],
+        [
+            "commit: -3; -2; +4 1Z restored; node A 3/4 clock 2 merged 2",
+            "! restore refused 2Z WRITE_FORBIDDEN",
+        ],
+    );
+    assert_eq!(
+        client.accepted(3, 1, 1)[..4],
+        [
+            "commit: -4; c.1.f = 1Z @1; seen [7/1]; node A 4/4 clock 2 merged 2",
+            "! durable 1Z",
+            "commit: state cleared; seen []; -all; node B 0/0 clock 2 merged 2 untried",
+            "! Dropped",
+        ],
+    );
+}
+
+//= SES-64 test
+//= SES-65 test
+#[test]
+fn what_may_come_back_later_is_not_dropped_with_what_is_forbidden() {
+    let (mut client, _) = doubtful(&two(), 0, Hello::default());
+    client.update(1, Position::START, Position::START, &[]);
+    client.wait_for_timer();
+    client.refused(2, ErrorCode::QUOTA_EXCEEDED, 0);
+    assert_eq!(
+        client.refused(3, ErrorCode::WRITE_FORBIDDEN, 0),
+        ["commit: -3; node A 3/3 clock 2 merged 2", "! restore refused 2Z WRITE_FORBIDDEN"],
+    );
+    assert_eq!((client.f(1), client.f(2)), (Some(1.into()), Some(2.into())));
+    assert_eq!(client.replica.durable_state().in_doubt().count(), 2);
+}
+
+//= SES-64 test
+#[test]
+fn what_came_back_from_elsewhere_need_not_be_dropped() {
+    let (mut client, _) = doubtful(&two()[..1], 0, Hello::default());
+    client.update(1, Position::START, Position::START, &[]);
+    client.wait_for_timer();
+    client.update(1, Position::START, pos(8, 1), &[(1, &[op(0x99, 1, at(1, Z), 1, 1)])]);
+    assert_eq!(
+        client.refused(2, ErrorCode::WRITE_FORBIDDEN, 0),
+        ["commit: -1; node A 1/1 clock 1 merged 1", "! restore refused 1Z WRITE_FORBIDDEN"],
+    );
+    assert_eq!(client.f(1), Some(1.into()));
+}
+
 //= SES-65 test
 #[test]
 fn refused_for_another_reason_it_stays_in_doubt() {

@@ -447,6 +447,62 @@ fn doubt() -> Vec<Test> {
         all.push(c.end());
     }
 
+    let mut c = ten(
+        "doubt-forbidden-early",
+        "an operation that an earlier connection put into the outbox may not be written, while more is in doubt now: all of it is offered first, and only what may not come back is dropped",
+        &["SES-64", "SES-59", "SES-61"],
+    );
+    c.open("handshake n1 given 0 seen [7:10]");
+    c.recv(&agreed(5, "keep"), lost);
+    c.script.chance(0, 30_000);
+    c.script.timeout_by_chance(&["commit", "push #1 n1 1..1", "given: 1", "outbox: 1*r:8n5"]);
+    c.script.wait = Some((0, 1_000));
+    c.input("closed", json!({}), &["! ended transport", "reconnect 0..1000", "outbox: 1r:8n5"]);
+    c.input("connect", json!({}), &[]);
+    c.open("handshake n1 given 1 seen [7:5]");
+    c.recv(
+        &agreed(3, "keep"),
+        &[
+            "commit",
+            "push #1 n1 1..1",
+            "outbox: 1*r:8n5",
+            "registers: c.1.f=3n5@? c.2.f=8n5@?",
+            "positions: all=7:3 c=7:3 d=7:3",
+            "seen: 7:3",
+        ],
+    );
+    c.script.chance(30_000, 60_000);
+    c.recv(
+        &super::client_session::refused(1, "302", 0),
+        &["commit", "! restore refused 8n5 WRITE_FORBIDDEN", "acknowledged: 1", "outbox: "],
+    );
+    c.script.chance(30_000, 60_000);
+    c.script.timeout_by_chance(&["commit", "push #2 n1 2..3", "given: 3", "outbox: 2*r:3n5 3*r:8n5"]);
+    c.recv(
+        &super::client_session::refused(2, "302", 1),
+        &[
+            "commit",
+            "! restore refused 8n5 WRITE_FORBIDDEN",
+            "push #3 n1 4..4",
+            "acknowledged: 3",
+            "given: 4",
+            "outbox: 4*r:3n5",
+        ],
+    );
+    let mut expect = NEW_NODE.to_vec();
+    expect.extend([
+        "node: n2",
+        "given: 0",
+        "acknowledged: 0",
+        "untried: true",
+        "outbox: ",
+        "registers: ",
+        "positions: all=0 c=0 d=0",
+        "seen: ",
+    ]);
+    c.recv(&super::client_session::accepted(3, 4, 4), &expect);
+    all.push(c.end());
+
     let mut c = Client::new(
         "doubt-without-crdt",
         "a counter in doubt stays so on a connection without crdt",
