@@ -8,6 +8,7 @@ use blazedb_relay::message::{PageLimit, Selection};
 use blazedb_relay::value::{Entries, Value};
 use blazedb_relay::wire::CollectionName;
 use blazedb_relay_client::{Client, Options, Query};
+use blazedb_relay_json::object;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -15,7 +16,6 @@ use crate::Outcome;
 use crate::args::Export;
 use crate::connect::{block_on, online, options};
 use crate::output::{self, counted};
-use crate::plain;
 
 /// Rows of a page.
 const PAGE: u32 = 1_000;
@@ -66,7 +66,7 @@ fn write_all(client: &Client, out: &mut impl Write) -> Result<u64> {
 
 /// Keys in this order; those of `fields` ascend.
 fn write_line(out: &mut impl Write, collection: &str, record: Uuid, fields: &Entries) -> Result<()> {
-    let (collection, fields) = (Json::from(collection), Json::Object(plain::object(fields)));
+    let (collection, fields) = (Json::from(collection), Json::Object(object(fields)));
     writeln!(out, "{{\"collection\":{collection},\"record\":\"{record}\",\"fields\":{fields}}}")?;
     Ok(())
 }

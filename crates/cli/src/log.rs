@@ -12,12 +12,12 @@ use blazedb_relay::registry::{Capabilities, Capability};
 use blazedb_relay::value::Fields;
 use blazedb_relay::wire::{CollectionName, DatabaseName, NodeId, NodeKey, Position, Timestamp};
 use blazedb_relay_client::{Bytes, Connect as _, Outgoing, Transport, WebSocket};
+use blazedb_relay_json::show;
 use serde_json::{Value as Json, json};
 use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
 use crate::args::Relay;
-use crate::plain;
 
 /// Bytes that the relay may send ahead.
 const WINDOW: u64 = 4 << 20;
@@ -44,11 +44,8 @@ pub(crate) struct Entry {
 impl Entry {
     /// As a line of a history.
     pub(crate) fn json(&self) -> Json {
-        let changes: serde_json::Map<_, _> = self
-            .fields
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), plain::to_json(value)))
-            .collect();
+        let changes: serde_json::Map<_, _> =
+            self.fields.iter().map(|(name, value)| (name.as_str().to_owned(), show(value))).collect();
         json!({
             "seq": self.seq,
             "id": self.id.to_string(),

@@ -14,7 +14,6 @@ mod input;
 mod keep;
 mod log;
 mod output;
-mod plain;
 mod pull;
 mod push;
 mod query;

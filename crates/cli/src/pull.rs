@@ -4,13 +4,13 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result, anyhow};
 use blazedb_relay::wire::Position;
+use blazedb_relay_json::show as show_value;
 
 use crate::Outcome;
 use crate::args::{Pull, Watch};
 use crate::connect::block_on;
 use crate::log::{Entry, Log, kind_name};
 use crate::output::{self, FAINT, ID, TEXT, WORD, counted};
-use crate::plain;
 
 /// Longest value that `watch` shows.
 const MAX_VALUE: usize = 60;
@@ -83,7 +83,7 @@ fn write_line(out: &mut output::Stdout, entry: &Entry) -> std::io::Result<()> {
         collection.escape_debug()
     )?;
     for (name, value) in entry.fields.iter() {
-        let mut value = plain::to_json(value).to_string();
+        let mut value = show_value(value).to_string();
         if value.chars().count() > MAX_VALUE {
             value = value.chars().take(MAX_VALUE).chain(['…']).collect();
         }

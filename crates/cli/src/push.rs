@@ -15,7 +15,6 @@ use crate::args::Push;
 use crate::connect::{block_on, online, options};
 use crate::log::kind_name;
 use crate::output::{self, counted};
-use crate::plain;
 
 /// Lines that become durable here together.
 const BATCH: usize = 1_000;
@@ -134,7 +133,7 @@ fn write_of(line: &str) -> Result<Write> {
     let Line { collection, record, r#type, fields } = serde_json::from_str(line)?;
     let collection =
         CollectionName::new(&collection).with_context(|| format!("collection {collection:?}"))?;
-    let fields = plain::fields(fields)?;
+    let fields = blazedb_relay_json::fields(&fields).map_err(|error| anyhow!(error))?;
     let usual = if record.is_some() { Kind::Update } else { Kind::Insert };
     let kind = r#type.unwrap_or(usual);
     let record = match (record, kind) {

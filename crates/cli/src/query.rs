@@ -8,13 +8,13 @@ use blazedb_relay::message::{
 };
 use blazedb_relay::value::Value;
 use blazedb_relay::wire::CollectionName;
+use blazedb_relay_json::{Place, parse, show};
 use serde_json::{Map, Value as Json};
 
 use crate::Outcome;
 use crate::args::Query;
 use crate::connect::{block_on, online, options};
 use crate::output::{self, BOLD, counted, text_columns};
-use crate::plain;
 
 /// Rows of a page.
 const PAGE: u32 = 1_000;
@@ -163,7 +163,9 @@ fn condition(text: &str) -> Result<Filter> {
     let value = |rest: &str| -> Result<Value> {
         let rest = rest.trim();
         match serde_json::from_str::<Json>(rest) {
-            Ok(json) => plain::from_json(json).with_context(|| format!("--where {text:?}")),
+            Ok(json) => {
+                parse(&json, Place::Content, &format!("--where {text:?}")).map_err(|error| anyhow!(error))
+            }
             Err(_) if rest.is_empty() => Err(wrong()),
             Err(_) => Ok(rest.into()),
         }
@@ -198,12 +200,12 @@ fn row_json(names: Option<&[String]>, row: &[Value]) -> Json {
     match names {
         Some(names) => {
             let cells = names.iter().zip(row).filter(|(_, value)| there(value));
-            object.extend(cells.map(|(name, value)| (name.clone(), plain::to_json(value))));
+            object.extend(cells.map(|(name, value)| (name.clone(), show(value))));
         }
         None => {
-            if let [Value::Uuid(record), Value::Dictionary(fields)] = row {
+            if let [Value::Uuid(record), fields @ Value::Dictionary(_)] = row {
                 object.insert("record".to_owned(), record.to_string().into());
-                object.insert("fields".to_owned(), plain::object(fields).into());
+                object.insert("fields".to_owned(), show(fields));
             }
         }
     }
@@ -244,7 +246,7 @@ fn cell(value: &Value) -> String {
         Value::Removed => String::new(),
         Value::String(text) => text.escape_debug().to_string(),
         Value::Uuid(id) => id.to_string(),
-        value => plain::to_json(value).to_string(),
+        value => show(value).to_string(),
     };
     if matches!(value, Value::Dictionary(_)) || text.chars().count() <= MAX_COLUMN {
         return text;

@@ -5,7 +5,7 @@
 //!  "record":"<uuid>","changes":{"field":value},"wall":1700000000}
 //! ```
 //!
-//! `id` and `wall` are passed over, and values are plain JSON. A name that ends in `.zst` is decompressed.
+//! `id` and `wall` are passed over, and values are JSON as in `blazedb_relay_json`. A name that ends in `.zst` is decompressed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,8 +20,6 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
-
-use crate::plain;
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +107,7 @@ fn op(line: &str) -> Result<(NodeId, TraceOp)> {
         kind,
         collection: CollectionName::new(line.collection).context("collection")?,
         record: uuid("record", line.record)?,
-        fields: plain::fields(line.changes).context("changes")?,
+        fields: blazedb_relay_json::fields(&line.changes).map_err(|error| anyhow!("changes: {error}"))?,
     };
     Ok((node, op))
 }

@@ -8,11 +8,11 @@ use blazedb_relay::message::{
     Aggregate, AggregateFunction, Comparison, Cursor, Direction, Extensions, Filter, Join, JoinKind, Message,
     PageEnd, PageLimit, Path, Query, QueryResponse, Selection, SortBy, SortKey,
 };
+use blazedb_relay::value::{Value, ValueRef};
 use blazedb_relay::wire::{CollectionName, Position};
+use blazedb_relay_json::{Place, parse};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
-
-use super::value;
 
 type Object = Map<String, Json>;
 
@@ -102,6 +102,15 @@ impl Question {
     }
 }
 
+/// A cell; of nothing, what no value looks like.
+fn cell(value: ValueRef<'_>) -> Json {
+    if value == ValueRef::Removed {
+        json!({ "$nothing": true })
+    } else {
+        blazedb_relay_json::show(&Value::from(value))
+    }
+}
+
 /// Adds a frame of an answer to what is shown.
 pub(super) fn show(response: &QueryResponse<'_>, shown: &mut Json) {
     if shown.is_null() {
@@ -109,7 +118,7 @@ pub(super) fn show(response: &QueryResponse<'_>, shown: &mut Json) {
         *shown = json!({ "at": { "epoch": epoch, "seq": response.at.seq() }, "rows": [], "cursor": null });
     }
     if let Some(rows) = shown.get_mut("rows").and_then(Json::as_array_mut) {
-        rows.extend(response.table.iter().map(|row| row.cells().map(value::show).collect::<Vec<_>>().into()));
+        rows.extend(response.table.iter().map(|row| row.cells().map(cell).collect::<Vec<_>>().into()));
     }
     if let PageEnd::Last(cursor) = response.end
         && !cursor.is_empty()
@@ -256,7 +265,7 @@ fn filter(json: &Json, place: &str, open: usize) -> Result<Filter, String> {
     let path = || path_of(object, "path", place);
     let value = |key: &str| {
         let place = format!("{place}.{key}");
-        value::parse(object.get(key).ok_or_else(|| format!("{place}: is missing"))?, &place)
+        parse(object.get(key).ok_or_else(|| format!("{place}: is missing"))?, Place::Content, &place)
     };
     let compare = |comparison| Ok(Filter::Compare(comparison, path()?, value("value")?));
     match op {
@@ -268,7 +277,7 @@ fn filter(json: &Json, place: &str, open: usize) -> Result<Filter, String> {
         ">=" => compare(Comparison::GreaterOrEqual),
         "in" => {
             let values = items(object, "values", &format!("{place}.values"))?;
-            let values = values.into_iter().map(|(_, place, item)| value::parse(item, &place));
+            let values = values.into_iter().map(|(_, place, item)| parse(item, Place::Content, &place));
             Ok(Filter::In(path()?, values.collect::<Result<_, _>>()?))
         }
         "between" => Ok(Filter::Between(path()?, value("low")?, value("high")?)),

@@ -5,7 +5,6 @@
 
 mod call;
 mod json;
-mod value;
 
 use core::time::Duration;
 use std::sync::Arc;
