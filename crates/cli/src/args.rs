@@ -58,7 +58,8 @@ pub(crate) enum Command {
     blazedb-relay serve --config relay.toml             with tokens, for other machines\n  \
     BLAZEDB_RELAY_TOKEN=secret blazedb-relay serve --listen 0.0.0.0:7700\n                                                      \
     one token that may do everything\n  \
-    curl http://127.0.0.1:7700/health                   how it is doing; /metrics for Prometheus\n\n\
+    curl http://127.0.0.1:7700/health                   how it is doing; /metrics for Prometheus\n  \
+    curl -d '{\"collection\": \"bugs\"}' 'http://127.0.0.1:7700/query?database=app'   a query\n\n\
     A configuration file; everything in it may be left out:\n\n  \
     listen = \"0.0.0.0:7700\"\n  \
     data = \"/var/lib/blazedb-relay\"\n  \

@@ -99,15 +99,44 @@ impl<'c> Indexes<'c> {
         content: Option<Content<'_>>,
     ) -> rusqlite::Result<()> {
         self.redefined |= collection == COLLECTION;
+        let conn = self.conn;
+        for index in self.with_rows(collection, id)? {
+            put(conn, index, (id, record), content)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the rows of a record are those that its content makes.
+    ///
+    /// # Errors
+    /// Of SQLite.
+    pub fn agree(
+        &mut self,
+        (collection, record): (&str, Uuid),
+        id: i64,
+        content: Option<Content<'_>>,
+    ) -> rusqlite::Result<bool> {
+        let conn = self.conn;
+        for index in self.with_rows(collection, id)? {
+            let wanted = content.map(|content| index.key(content));
+            let sql = "SELECT key FROM index_rows WHERE id = ? AND index_id = ? AND record = ?";
+            let mut statement = conn.prepare_cached(sql)?;
+            let stored = statement.query_row(params![id, index.id, record.as_bytes()], |row| row.get(0));
+            if stored.optional()? != wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The indexes of a collection that have rows of records up to `id`.
+    fn with_rows(&mut self, collection: &str, id: i64) -> rusqlite::Result<impl Iterator<Item = &Index>> {
         let of = match self.of.take().filter(|of| *of.collection == *collection) {
             Some(of) => of,
             None => Of { collection: collection.into(), indexes: all(self.conn, Some(collection))? },
         };
-        let indexes = &self.of.insert(of).indexes;
-        for (index, _) in indexes.iter().filter(|(_, built)| *built >= id) {
-            put(self.conn, index, (id, record), content)?;
-        }
-        Ok(())
+        let indexes = self.of.insert(of).indexes.iter();
+        Ok(indexes.filter(move |(_, built)| *built >= id).map(|(index, _)| index))
     }
 
     /// Makes the list of indexes what the records of `_indexes` say, if one of them changed.
