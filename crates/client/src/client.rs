@@ -573,8 +573,8 @@ fn again(rejected: &Rejected) -> Result<Write, Error> {
 
 /// Recursion ends at the depth that a value may have on the wire.
 fn holds_counter(value: &Value) -> bool {
-    match value {
-        Value::Patch(entries) => entries.iter().any(|(_, value)| holds_counter(value)),
-        value => matches!(value, Value::Counter { .. }),
+    if let Value::Patch(entries) = value {
+        return entries.iter().any(|(_, value)| holds_counter(value));
     }
+    matches!(value, Value::Counter { .. })
 }
