@@ -385,22 +385,24 @@ impl Client {
 
     // The connection.
 
-    /// Connects, if a relay was named: now, whatever the wait for the next try.
+    /// Connects, if a relay was named: again after [`Self::disconnect`], and at once where the relay has
+    /// refused this client for a reason that does not pass by itself. A wait that spares the relay, after a
+    /// connection that failed or a goodbye, stays.
     pub fn connect(&self) {
         let mut core = self.shared.lock();
-        (core.wanted, core.hurry) = (true, true);
+        (core.wanted, core.hurry) = (true, !core.has_session());
         drop(core);
         self.shared.wake.notify_one();
     }
 
-    /// Ends the connection in order, and stays offline until [`Self::connect`].
+    /// Ends the connection in order, and stays offline until [`Self::connect`]. What was sent has its
+    /// answers by then; a connection that is dead is found out after three heartbeats.
     ///
     /// # Errors
     /// The client was closed.
     pub async fn disconnect(&self) -> Result<(), Error> {
         self.with(|core| {
-            (core.wanted, core.hurry) = (false, false);
-            core.command(Command::Close);
+            core.disconnect();
             Ok(())
         })
         .await?;
@@ -571,8 +573,8 @@ fn again(rejected: &Rejected) -> Result<Write, Error> {
 
 /// Recursion ends at the depth that a value may have on the wire.
 fn holds_counter(value: &Value) -> bool {
-    match value {
-        Value::Patch(entries) => entries.iter().any(|(_, value)| holds_counter(value)),
-        value => matches!(value, Value::Counter { .. }),
+    if let Value::Patch(entries) = value {
+        return entries.iter().any(|(_, value)| holds_counter(value));
     }
+    matches!(value, Value::Counter { .. })
 }

@@ -17,16 +17,20 @@ const TOGETHER: usize = 1 << 20;
 
 /// Runs until the client is closed.
 pub(crate) async fn run(shared: Arc<Shared>, relay: Arc<dyn Connect>) {
-    let mut next = Next::after(Reconnect::After(0));
+    let mut next = Next::after(Reconnect::After(0), false);
     while wait(&shared, next).await {
         // What was wanted when the wait ended may not be any more.
         let begun = shared
             .with(|core| if core.wanted && !core.closed { core.begin_session().map(Some) } else { Ok(None) })
             .await;
         next = match begun {
-            Some(Ok(Some(()))) => Next::after(session(&shared, &*relay).await),
-            Some(Ok(None)) => Next::after(Reconnect::After(0)),
-            Some(Err(_)) => Next { not_before: Instant::now() + Duration::from_secs(1), when: When::Wanted },
+            Some(Ok(Some(()))) => {
+                let reconnect = session(&shared, &*relay).await;
+                Next::after(reconnect, shared.lock().waits_for_order())
+            }
+            Some(Ok(None)) => Next::after(Reconnect::After(0), false),
+            // The system has no randomness now.
+            Some(Err(_)) => Next::after(Reconnect::After(1_000), false),
             None => return,
         };
     }
@@ -37,6 +41,8 @@ pub(crate) async fn run(shared: Arc<Shared>, relay: Arc<dyn Connect>) {
 struct Next {
     not_before: Instant,
     when: When,
+    /// An order of the application ends the wait.
+    may_hurry: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +56,14 @@ enum When {
 }
 
 impl Next {
-    fn after(reconnect: Reconnect) -> Self {
+    fn after(reconnect: Reconnect, may_hurry: bool) -> Self {
         let (ms, when) = match reconnect {
             Reconnect::After(ms) => (ms, When::Wanted),
             Reconnect::WhenNeeded(ms) => (ms, When::Needed),
             Reconnect::OnOrder => (0, When::Ordered),
         };
-        Self { not_before: Instant::now() + Duration::from_millis(ms), when }
+        let may_hurry = may_hurry || when == When::Ordered;
+        Self { not_before: Instant::now() + Duration::from_millis(ms), when, may_hurry }
     }
 }
 
@@ -75,7 +82,7 @@ async fn wait(shared: &Shared, next: Next) -> bool {
             When::Needed => needed,
             When::Ordered => false,
         };
-        if wanted && (hurry || due && next.not_before <= Instant::now()) {
+        if wanted && (hurry && next.may_hurry || due && next.not_before <= Instant::now()) {
             return true;
         }
         tokio::select! {

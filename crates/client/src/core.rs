@@ -75,6 +75,8 @@ pub(crate) struct Core {
     begun: Instant,
     tickets: u64,
     asked: HashMap<u64, Asked>,
+    /// Something was asked while there was no connection.
+    asked_offline: bool,
     connection: Connection,
     /// What the transport said when it could not be opened.
     transport: Box<str>,
@@ -136,6 +138,7 @@ impl Core {
             begun: Instant::now(),
             tickets: 0,
             asked: HashMap::new(),
+            asked_offline: false,
             connection: Connection::Off,
             transport: "".into(),
             hindrance: None,
@@ -242,7 +245,7 @@ impl Core {
         config.credentials = self.credentials.clone();
         self.session = Some(Session::new(config, spare, self.backoff));
         self.ended = None;
-        self.hurry = false;
+        (self.hurry, self.asked_offline) = (false, false);
         self.transport = "".into();
         self.set_connection(Connection::Connecting);
         let subscribe: Vec<_> = self
@@ -288,7 +291,40 @@ impl Core {
 
     /// Whether a connection has something to do that is not only reading.
     pub(crate) fn has_something_to_say(&self) -> bool {
-        self.replica.outbox_len() > 0
+        self.replica.outbox_len() > 0 || self.asked_offline
+    }
+
+    /// Whether the application decides when to connect again: it ended the connection itself, or the relay
+    /// refuses it for a reason that does not pass by itself. All other waits spare the relay, and are kept.
+    //= SES-93
+    //= SES-98
+    //= SES-99
+    //= SES-100
+    pub(crate) const fn waits_for_order(&self) -> bool {
+        match &self.connection {
+            Connection::Off | Connection::NotAuthenticated { .. } => true,
+            Connection::Offline { why: Offline::Refused { code, .. }, .. } => matches!(
+                *code,
+                ErrorCode::VERSION_NOT_SUPPORTED
+                    | ErrorCode::CAPABILITY_REQUIRED
+                    | ErrorCode::LIMIT_NOT_SUPPORTED
+                    | ErrorCode::FORBIDDEN
+                    | ErrorCode::UNKNOWN_DATABASE
+            ),
+            Connection::Connecting | Connection::Online | Connection::Offline { .. } | Connection::Closed => {
+                false
+            }
+        }
+    }
+
+    /// No connection is wanted any more.
+    pub(crate) fn disconnect(&mut self) {
+        (self.wanted, self.hurry) = (false, false);
+        self.command(Command::Close);
+        if self.session.is_none() && !self.closed {
+            self.set_connection(Connection::Off);
+            self.moved();
+        }
     }
 
     /// Gives the session inputs, and does what it wants. What all of them change is one transaction, which
@@ -480,6 +516,7 @@ impl Core {
     ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Error> {
         self.check()?;
         if self.session.is_none() {
+            self.asked_offline = true;
             return Err(Error::Offline);
         }
         self.tickets += 1;

@@ -50,10 +50,13 @@ struct Pending {
     /// By path in canonical bytes, as the other two.
     registers: HashMap<Vec<u8>, Option<Register>>,
     /// By path, and whose it is.
-    counters: HashMap<(Vec<u8>, Vec<u8>), Option<Vec<u8>>>,
+    counters: HashMap<CounterKey, Option<Vec<u8>>>,
     positions: BTreeMap<CollectionSet, Position>,
     seen: Option<Seen>,
 }
+
+/// A path, and whose counter it is.
+type CounterKey = (Vec<u8>, Vec<u8>);
 
 /// A register, without its path.
 #[derive(Debug)]
@@ -183,12 +186,12 @@ impl FileStore {
         let mut rows = statement.query([]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let number;
-            let key = match row.get_ref(0).map_err(fault)? {
-                rusqlite::types::ValueRef::Integer(integer) => {
-                    number = integer.to_be_bytes();
-                    &number[..]
-                }
-                key => key.as_blob().map_err(|_| self.damaged(format!("a row of {table} has no key")))?,
+            let key = row.get_ref(0).map_err(fault)?;
+            let key = if let rusqlite::types::ValueRef::Integer(integer) = key {
+                number = integer.to_be_bytes();
+                &number[..]
+            } else {
+                key.as_blob().map_err(|_| self.damaged(format!("a row of {table} has no key")))?
             };
             let blob = |column| {
                 let value = row.get_ref(column).map_err(fault)?;
@@ -296,6 +299,7 @@ impl Pending {
             && self.seen.is_none()
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a further kind of change comes with a new schema")]
     fn stage(&mut self, change: Change) {
         match change {
             Change::Node(node) => self.node = Some(node),
@@ -332,7 +336,7 @@ impl Pending {
             }
             Change::Position(collections, position) => drop(self.positions.insert(collections, position)),
             Change::Seen(seen) => self.seen = Some(seen),
-            // The file does it at once. A further kind of change comes with a new schema.
+            // The file does it at once.
             _ => {}
         }
     }
