@@ -14,7 +14,7 @@ type Body = fn(&[u8]);
 const BODIES: [(&str, Body, u64, usize); 4] = [
     ("relay_actions", fuzz::relay_actions, 1_500, 300),
     ("relay_model", fuzz::relay_model, 1_500, 300),
-    ("client_relay", fuzz::client_relay, 15, 3_000),
+    ("client_relay", fuzz::client_relay, 150, 3_000),
     ("merge_converge", fuzz::merge_converge, 1_500, 400),
 ];
 

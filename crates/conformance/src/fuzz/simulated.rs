@@ -111,10 +111,10 @@ fn action(rig: &mut Rig, random: &mut Random, hostile: bool) -> Result<(), Wrong
     }
 }
 
-/// A whole simulation of devices and a relay of which the fuzzer makes the choices: once nothing goes
+/// A short simulation of devices and a relay of which the fuzzer makes the choices: once nothing goes
 /// wrong any more, everything becomes equal.
 pub fn client_relay(data: &[u8]) {
-    let report = sim::run_with(Random::chosen(data), false);
+    let report = sim::run_short(Random::chosen(data));
     if let Some(wrong) = report.wrong {
         panic!("{wrong}");
     }

@@ -139,7 +139,8 @@ impl World {
     }
 
     fn write_far_ahead(&mut self, index: usize) {
-        let counter = (1 << 52) + self.random.within(0..=1 << 40);
+        // Some of it a relay takes of which the clock is years ahead.
+        let counter = (1 << self.random.within(46..=52)) + self.random.within(0..=1 << 40);
         let record = self.choose_record();
         let Some(process) = &mut self.devices[index].process else { return };
         let node = process.replica.node().identity.node;
@@ -259,8 +260,8 @@ impl World {
                 Write::update(collection, record, fields)
             }
             Act::Large => {
-                // Now and then as much as makes a reader's transport full.
-                let words = if random.chance(30) { 20_000 } else { random.below(1_000) };
+                let words =
+                    if random.chance(self.plan.huge) { 20_000 } else { random.below(self.plan.large) };
                 let text: String = (0..words).map(|_| format!("{:x}", random.any())).collect();
                 Write::update(collection, record, Fields::new(vec![(name, text.as_str().into())]).ok()?)
             }

@@ -1,12 +1,14 @@
 //! A device: its disk, the application's process on it, and its connection.
 
+use std::collections::BTreeSet;
+
 use blazedb_relay::client::{
     Backoff, Change, CollectionSet, Command, Config, Credentials, Identity, Input, Offer, Output, Reconnect,
     Replica, Session, State,
 };
 use blazedb_relay::registry::ErrorCode;
 use blazedb_relay::relay::{ConnId, Input as RelayInput};
-use blazedb_relay::wire::{CollectionName, DatabaseName, NodeId, NodeKey};
+use blazedb_relay::wire::{CollectionName, DatabaseName, NodeId, NodeKey, Timestamp};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -58,6 +60,12 @@ pub(super) struct Process {
     pub(super) replica: Replica,
     pub(super) session: Option<Session>,
     pub(super) conn: Option<ConnId>,
+    /// The node that the last connection was made with.
+    pub(super) greeted: Option<NodeId>,
+    /// That connection was active.
+    pub(super) settled: bool,
+    /// What may not come back, as that connection was told.
+    pub(super) forbidden: BTreeSet<Timestamp>,
     backoff: Backoff,
     armed: Option<u64>,
     /// Timers that fired at this very moment.
@@ -202,6 +210,9 @@ impl World {
             replica,
             session: None,
             conn: None,
+            greeted: None,
+            settled: false,
+            forbidden: BTreeSet::new(),
             backoff: Backoff::default(),
             armed: None,
             fired: (0, 0),
@@ -285,6 +296,9 @@ impl World {
         let time = self.time(self.devices[index].skew);
         let Some(running) = self.devices[index].process.as_mut() else { return };
         session.handle(&mut running.replica, time, Input::Command(subscribe));
+        running.greeted = Some(running.replica.node().identity.node);
+        running.settled = false;
+        running.forbidden.clear();
         running.session = Some(session);
         running.armed = None;
         self.trace.count("connections", 1);
@@ -414,6 +428,7 @@ impl World {
                 self.trace.bytes(3, queued.op.bytes());
             }
         }
+        self.may_drop(index, &changes);
         let device = &mut self.devices[index];
         if Fault::CommitNotDurable.is_on() {
             device.before = Some(device.disk.clone());

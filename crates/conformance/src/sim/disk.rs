@@ -164,6 +164,15 @@ impl Disk {
         self.seen.as_ref()
     }
 
+    /// Whether it has no durable state and has read nothing, as after SES-32 and SES-64.
+    #[must_use]
+    pub fn is_as_new(&self) -> bool {
+        self.registers.is_empty()
+            && self.counters.is_empty()
+            && self.positions.values().all(|position| *position == Position::START)
+            && self.seen.as_ref().is_none_or(|seen| seen.positions().is_empty())
+    }
+
     /// The operations of the outbox.
     pub fn outbox(&self) -> impl Iterator<Item = &Queued> {
         self.outbox.values()
@@ -190,13 +199,17 @@ impl Disk {
         }
     }
 
-    /// Entries in doubt that can be seen.
+    /// The timestamps of entries in doubt that can be seen.
     #[must_use]
-    pub fn in_doubt(&self) -> usize {
+    pub fn in_doubt(&self) -> BTreeSet<Timestamp> {
         let mut model = Model::default();
         self.each_entry(|entry| model.put_entry(entry));
-        let mut count = 0;
-        self.each_entry(|entry| count += usize::from(entry.heard().is_in_doubt() && !model.hides(entry)));
-        count
+        let mut found = BTreeSet::new();
+        self.each_entry(|entry| {
+            if entry.heard().is_in_doubt() && !model.hides(entry) {
+                found.insert(entry.timestamp());
+            }
+        });
+        found
     }
 }

@@ -2,6 +2,8 @@
 
 use blazedb_relay::relay::{ConnId, Input};
 
+use super::device::Device;
+use super::disk::Disk;
 use super::plan::Fault;
 use super::store::Log;
 use super::world::{Event, World};
@@ -148,14 +150,27 @@ impl World {
         if self.devices.len() >= self.plan.devices + 3 {
             return false;
         }
-        let Some(index) = self.some_device() else { return false };
-        let device = &self.devices[index];
-        let old = if self.random.chance(300) { device.backups.last() } else { None };
-        let disk = old.unwrap_or(&device.disk).clone();
-        let mut copy = device.copied(disk);
+        let Some(mut index) = self.some_device() else { return false };
+        let mut disk = self.devices[index].disk.clone();
+        if let Some(backup) = self.devices[index].backups.last()
+            && self.random.chance(300)
+        {
+            disk = backup.clone();
+        }
+        // A new node that has never connected is rare.
+        let is_untried = |disk: &&Disk| disk.node().is_some_and(|node| node.untried);
+        let untried = |(index, device): (usize, &Device)| {
+            Some((index, device.backups.iter().rfind(is_untried)?.clone()))
+        };
+        if let Some(untried) = self.devices.iter().enumerate().find_map(untried)
+            && self.random.chance(300)
+        {
+            (index, disk) = untried;
+        }
+        let mut copy = self.devices[index].copied(disk);
         self.copied = true;
         // Somebody else may sign in on the copy.
-        if self.random.chance(200) {
+        if self.random.chance(300) {
             copy.principal = self.random.below(3);
             copy.reads = super::device::readable(copy.principal, false, &mut self.random);
         }

@@ -33,6 +33,7 @@ use core::panic::AssertUnwindSafe;
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
+use plan::Plan;
 use random::Random;
 pub use world::World;
 
@@ -54,13 +55,19 @@ pub struct Report {
 /// Runs one seed once.
 #[must_use]
 pub fn run(seed: u64, readable: bool) -> Report {
-    run_with(Random::new(seed), readable)
+    let mut random = Random::new(seed);
+    let plan = Plan::of(&mut random);
+    run_world(World::new(plan, random, readable))
 }
 
-/// Runs what these choices make.
+/// Runs a short one of what these choices make.
 #[must_use]
-pub fn run_with(random: Random, readable: bool) -> Report {
-    let mut world = World::new(random, readable);
+pub fn run_short(mut random: Random) -> Report {
+    let plan = Plan::of(&mut random).short(&mut random);
+    run_world(World::new(plan, random, false))
+}
+
+fn run_world(mut world: World) -> Report {
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let wrong = match result {
         Ok(Ok(())) => None,

@@ -207,6 +207,10 @@ pub struct Plan {
     pub token_ms: Option<u64>,
     /// Records of each collection that are written to.
     pub records: usize,
+    /// In 1,000, how many large values are as large as makes a reader's transport full.
+    pub huge: u64,
+    /// Sixteens of bytes of the other large values at most.
+    pub large: usize,
     /// In 1,000, how many devices lack a capability.
     pub lacking: u64,
     /// In 1,000, how many devices read some collections only.
@@ -225,10 +229,17 @@ impl Plan {
         let faults = Fault::ALL.map(|fault| switched(fault.likelihood(), density, random)).to_vec();
         let acts = Act::ALL.map(|act| switched(act.likelihood(), 700, random));
         // Without writes there is nothing to see.
-        let acts = acts.into_iter().enumerate().map(|(at, weight)| if at < 2 { weight + 2 } else { weight });
         let act_ms = *random.pick(&[300, 1_000, 3_000, 10_000]);
         let all = [Cutting::Whole, Cutting::Pieces(40), Cutting::Pieces(900), Cutting::Crumbs];
-        let cuttings = if random.chance(500) { vec![Cutting::Whole] } else { all.to_vec() };
+        let huge = if random.chance(60) { 700 } else { 10 };
+        let acts = acts.into_iter().zip(Act::ALL).map(|(weight, act)| match act {
+            Act::Insert | Act::Update => weight + 2,
+            Act::Large if huge > 100 => weight + 20,
+            _ => weight,
+        });
+        let twins = if random.chance(250) { random.below(2) + 1 } else { 0 };
+        let is_whole = random.chance(500) || huge > 100;
+        let cuttings = if is_whole { vec![Cutting::Whole] } else { all.to_vec() };
         Self {
             devices: random.below(4) + 2,
             chaos_ms: act_ms * random.within(15..=60),
@@ -236,7 +247,7 @@ impl Plan {
             act_ms,
             backup_ms: act_ms * random.within(4..=12),
             fragile: *random.pick(&[0, 0, 10, 40]),
-            twins: if random.chance(200) { random.below(2) + 1 } else { 0 },
+            twins,
             store_ms: *random.pick(&[0, 3, 20, 200, 3_000]),
             latency_ms: *random.pick(&[0, 5, 50, 800]),
             faults,
@@ -248,11 +259,33 @@ impl Plan {
                 vec![Framing::Stream, Framing::Messages]
             },
             token_ms: random.chance(300).then(|| act_ms * random.within(3..=30)),
-            records: random.below(5) + 1,
+            // Twins write under the same timestamps: at one place it is a tie.
+            records: if twins > 0 { 1 } else { random.below(5) + 1 },
+            huge,
+            large: 1_000,
             lacking: if random.chance(300) { 300 } else { 0 },
             partial: *random.pick(&[0, 300, 600]),
             skew_ms: *random.pick(&[0, 1_000, 86_400_000 * 365 * 30]),
             relay: relay_config(random),
+        }
+    }
+}
+
+impl Plan {
+    /// The same with little of everything, so that a fuzzer can do it many times a second: few devices for
+    /// a short time, small values, no bytes one by one, and no more signs of life than the least.
+    #[must_use]
+    pub fn short(self, random: &mut Random) -> Self {
+        Self {
+            devices: random.below(2) + 2,
+            chaos_ms: self.act_ms * random.within(4..=15),
+            backup_ms: self.act_ms * random.within(1..=4),
+            fault_ms: self.act_ms * random.within(1..=3),
+            huge: 0,
+            large: 20,
+            cuttings: vec![Cutting::Whole, Cutting::Pieces(900)],
+            relay: Config { heartbeat: Heartbeat::DEFAULT, ..self.relay },
+            ..self
         }
     }
 }

@@ -187,7 +187,11 @@ impl Rig {
         if let Some(witness) = self.witnesses.get_mut(&conn) {
             witness.received(&bytes);
         }
-        self.feed(Input::Received { conn, bytes: Bytes::from(bytes) })
+        self.feed(Input::Received { conn, bytes: Bytes::from(bytes) })?;
+        if let Some(witness) = self.witnesses.get_mut(&conn) {
+            witness.taken();
+        }
+        Ok(())
     }
 
     /// A transport is gone.

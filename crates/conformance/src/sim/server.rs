@@ -86,6 +86,7 @@ impl World {
         self.relay_process += 1;
         if self.is_chaos() {
             self.relay_skew = self.random.within(0..=self.plan.skew_ms);
+            self.most_relay_skew = self.most_relay_skew.max(self.relay_skew);
         }
         self.say(|| "relay starts".into());
         self.relay = Some(Serving {
@@ -248,6 +249,7 @@ impl World {
             self.trace.count("blocks with holes", witness.holes - before.1);
             self.trace.count("own blocks passed over", witness.passed_over - before.2);
             self.trace.count("updates that only move", witness.moves - before.3);
+            self.trace.count("grease", witness.take_grease());
             if !was_active && witness.is_active() {
                 self.trace.count("welcomes", 1);
                 if let Some(link) = self.links.get_mut(&conn) {
@@ -263,6 +265,7 @@ impl World {
 
     fn close_database(&mut self, database: DatabaseId) {
         self.say(|| "relay closes its database".into());
+        self.trace.count("idle databases closed", 1);
         if let Some(serving) = &mut self.relay
             && serving.database == Some(database)
         {

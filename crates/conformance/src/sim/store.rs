@@ -93,17 +93,21 @@ impl Log {
     /// # Errors
     /// The rule of SPEC.md that it breaks.
     pub fn append(&mut self, nodes: &[NodeAppend]) -> Result<u64, String> {
-        let mut after = self.clone();
         let first_seq = self.head() + 1;
+        let (rows, ops, before) = (self.rows.len(), self.ops.len(), self.nodes.clone());
         let mut once = BTreeSet::new();
-        for part in nodes {
+        let result = nodes.iter().try_for_each(|part| {
             if !once.insert(part.node) {
                 return Err(format!("{} stands twice in an append", part.node.uuid()));
             }
-            after.append_node(part)?;
+            self.append_node(part)
+        });
+        if result.is_err() {
+            self.rows.truncate(rows);
+            self.ops.truncate(ops);
+            self.nodes = before;
         }
-        *self = after;
-        Ok(first_seq)
+        result.map(|()| first_seq)
     }
 
     fn append_node(&mut self, part: &NodeAppend) -> Result<(), String> {

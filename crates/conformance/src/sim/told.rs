@@ -1,6 +1,6 @@
 //! What sessions tell applications, and whether that is true.
 
-use blazedb_relay::client::{Answer, End, Event as Told, Failure, NewNode, Queued};
+use blazedb_relay::client::{Answer, Change, End, Event as Told, Failure, NewNode, Queued};
 use blazedb_relay::message::RestoreMode;
 use blazedb_relay::registry::ErrorCode;
 use blazedb_relay::wire::Timestamp;
@@ -14,6 +14,9 @@ impl World {
         match event {
             Told::Active { .. } => {
                 self.trace.count("sessions", 1);
+                if let Some(process) = &mut self.devices[index].process {
+                    process.settled = true;
+                }
                 self.settled(index);
             }
             Told::LostHistory(RestoreMode::Keep) => self.trace.count("lost history, keep", 1),
@@ -21,7 +24,13 @@ impl World {
                 self.trace.count("lost history, discard", 1);
                 self.devices[index].discarded = true;
             }
-            Told::NewNode(why) => self.trace.count(new_node(why), 1),
+            Told::NewNode(why) => {
+                self.trace.count(new_node(why), 1);
+                if self.is_chaos() && self.random.chance(300) {
+                    let device = &mut self.devices[index];
+                    device.backups.push(device.disk.clone());
+                }
+            }
             Told::Durable(writes) => self.told_durable(index, &writes),
             Told::Rejected { code, .. } => self.trace.count(
                 match code {
@@ -31,12 +40,19 @@ impl World {
                 },
                 1,
             ),
-            Told::RestoreRefused { .. } => self.trace.count("restoring refused", 1),
+            Told::RestoreRefused { write, code: ErrorCode::WRITE_FORBIDDEN } => {
+                self.trace.count("restoring refused: forbidden", 1);
+                if let Some(process) = &mut self.devices[index].process {
+                    process.forbidden.insert(write);
+                }
+            }
+            Told::RestoreRefused { .. } => self.trace.count("restoring refused: clock", 1),
             Told::CannotSend { .. } => self.trace.count("cannot send", 1),
             Told::Later(_) => self.trace.count("later", 1),
             Told::Dropped => {
                 self.trace.count("state dropped", 1);
                 self.devices[index].dropped = true;
+                self.dropped(index);
             }
             Told::CaughtUp(_) => self.trace.count("caught up", 1),
             Told::SubscriptionEnded { failure, .. } => self.subscription_ended(index, &failure),
@@ -59,6 +75,29 @@ impl World {
         let own = known.map_or_else(|| node.acknowledged.check(), Queued::check);
         if node.acknowledged.node_seq() != told.node_seq() || own != told.check() {
             self.wrong(|| format!("SES-18: device {index} goes on with {node:?} after {told:?}"));
+        }
+    }
+
+    /// Who drops its durable state drops all of it, and becomes a new node: its own totals are gone
+    /// (SES-32, SES-64).
+    fn dropped(&mut self, index: usize) {
+        let device = &self.devices[index];
+        let greeted = device.process.as_ref().and_then(|process| process.greeted);
+        let node = device.disk.node().map(|node| node.identity.node);
+        if node == greeted || !device.disk.is_as_new() {
+            self.wrong(|| format!("SES-32: device {index} has dropped its state, and is still {node:?}"));
+        }
+    }
+
+    /// Who drops its durable state on its own account drops nothing that might come back (SES-64).
+    pub(super) fn may_drop(&mut self, index: usize, changes: &[Change]) {
+        let device = &self.devices[index];
+        let Some(process) = device.process.as_ref().filter(|process| process.settled) else { return };
+        if !changes.iter().any(|change| matches!(change, Change::StateCleared)) {
+            return;
+        }
+        if let Some(lost) = device.disk.in_doubt().difference(&process.forbidden).next().copied() {
+            self.wrong(|| format!("SES-64: device {index} drops {lost:?}, which may come back"));
         }
     }
 

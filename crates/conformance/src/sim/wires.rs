@@ -52,6 +52,9 @@ impl World {
                     witness.received(&bytes);
                 }
                 self.feed_relay(Input::Received { conn, bytes });
+                if let Some(witness) = self.witnesses.get_mut(&conn) {
+                    witness.taken();
+                }
             }
             Some(_) => {}
             None if link.up.closing && at_relay => {

@@ -32,6 +32,8 @@ struct Subscription {
     last: Position,
     from: Position,
     window: u64,
+    /// The largest window of those that came with what the relay takes just now: it sends between them.
+    largest_window: u64,
     /// Seqs of updates with blocks that have no ack, and their bytes.
     unacknowledged: VecDeque<(u64, u64)>,
     answered: bool,
@@ -72,6 +74,8 @@ pub struct Witness {
     pub passed_over: u64,
     /// Updates that moved a position and nothing else.
     pub moves: u64,
+    /// Reserved values that welcome had.
+    grease: u64,
 }
 
 impl Witness {
@@ -102,6 +106,11 @@ impl Witness {
                 .map_err(|wrong| format!("subscription {number}: {wrong}"))?;
         }
         Ok(())
+    }
+
+    /// How much grease there was since this was last asked.
+    pub const fn take_grease(&mut self) -> u64 {
+        core::mem::replace(&mut self.grease, 0)
     }
 
     /// Mark and check that welcome told.
@@ -143,6 +152,11 @@ impl Witness {
         }
     }
 
+    /// The relay has taken all of what it got.
+    pub fn taken(&mut self) {
+        self.subscriptions.values_mut().for_each(|this| this.largest_window = this.window);
+    }
+
     fn take(&mut self, frame: &[u8]) {
         let Ok(packet) = Packet::decode(frame, &self.context()) else {
             self.deaf = true;
@@ -169,6 +183,7 @@ impl Witness {
                     last: subscribe.from,
                     from: subscribe.from,
                     window: subscribe.window,
+                    largest_window: subscribe.window,
                     unacknowledged: VecDeque::new(),
                     answered: false,
                     ended: false,
@@ -185,6 +200,7 @@ impl Witness {
             Message::UpdateAck(ack) => {
                 if let Some(subscription) = self.subscriptions.get_mut(&ack.subscription) {
                     subscription.window = ack.window;
+                    subscription.largest_window = subscription.largest_window.max(ack.window);
                     let acknowledged = ack.position.seq();
                     subscription.unacknowledged.retain(|(new, _)| *new > acknowledged);
                 }
@@ -268,6 +284,8 @@ impl Witness {
         self.capabilities = welcome.capabilities.iter().fold(Capabilities::NONE, Capabilities::with);
         self.mark = Some(welcome.mark.node_seq().get());
         self.welcomed = Some(welcome.mark);
+        let unknown = welcome.limits.iter().filter(|limit| limit.id.default_value().is_none());
+        self.grease = unknown.count() as u64;
         // What came early is looked at now.
         self.received(&[]);
         Ok(())
@@ -334,8 +352,9 @@ impl Witness {
         let bytes = update.blocks.blocks().raw().len() as u64;
         if bytes > 0 {
             let open: u64 = subscription.unacknowledged.iter().map(|(_, bytes)| bytes).sum();
-            if open >= subscription.window {
-                return Err(format!("SES-81: {open} bytes are open, the window is {}", subscription.window));
+            let window = subscription.largest_window;
+            if open >= window {
+                return Err(format!("SES-81: {open} bytes are open, the window is {window}"));
             }
             if bytes > capabilities && update.blocks.blocks().len() > 1 {
                 return Err(format!("SES-86: an update of {bytes} bytes"));
@@ -465,9 +484,9 @@ fn delivered(
             let (collection, number) = (op.head.collection, op.head.node_seq);
             return Err(format!("RLY-37: operation {number} of {collection} was not asked for"));
         }
-        if let (Some((node, mark)), Some(row)) = (own, log.row_of(first))
-            && node == Some(row.node)
-            && row.first_node_seq > mark
+        if let Some((node, mark)) = own
+            && node == Some(header.node)
+            && header.first_node_seq > mark
         {
             return Err(format!("RLY-42: an own block, from {first} on"));
         }
@@ -494,7 +513,9 @@ fn skipped(
         let (Some(op), Some(row)) = (log.op(seq), log.row_of(seq)) else {
             return Err(format!("{seq} is not in the log"));
         };
-        let is_own = own.is_some_and(|(node, mark)| node == Some(row.node) && row.first_node_seq > mark);
+        // A mark is the end of a block, so what lies behind it came behind it. Written anew, both may stand
+        // in one block, which is delivered in its old form or in its new one (11.8).
+        let is_own = own.is_some_and(|(node, mark)| node == Some(row.node) && op.head.node_seq > mark);
         count.passed_over += u64::from(is_own && row.first_seq == seq);
         if covers(&op) && !is_own {
             return Err(format!("RLY-34: operation {seq} of {} was skipped", op.head.collection));

@@ -18,8 +18,10 @@ use super::witness::Witness;
 
 /// The Unix time at which simulations begin: in the year 2026.
 const BEGINNING: u64 = 1_790_000_000_000;
-/// More than any seed needs: a simulation that goes round in circles is wrong.
-const MOST_STEPS: u64 = 400_000;
+/// More than any seed needs, bytes on their way left out: a simulation that goes round in circles is wrong.
+const MOST_STEPS: u64 = 1_000_000;
+/// More pieces than any seed cuts its bytes into.
+const MOST_PIECES: u64 = 4_000_000;
 /// How long after things have calmed down everything must be equal: several backoffs, the random wait of
 /// what is in doubt, and ten minutes for who was told not to come back at once.
 const PATIENCE: u64 = 40 * 60_000;
@@ -105,6 +107,8 @@ pub struct World {
     queue: BTreeMap<(u64, u64), Event>,
     order: u64,
     steps: u64,
+    /// Steps that moved bytes.
+    pieces: u64,
     pub(super) trace: Trace,
     pub(super) wrong: Option<String>,
     pub(super) stage: Stage,
@@ -115,6 +119,8 @@ pub struct World {
     pub(super) relay: Option<Serving>,
     pub(super) relay_process: u64,
     pub(super) relay_skew: u64,
+    /// The most that the relay's clock was ever ahead.
+    pub(super) most_relay_skew: u64,
     pub(super) jobs: BTreeMap<u64, Job>,
     pub(super) job_ids: u64,
     pub(super) machine: Machine,
@@ -133,13 +139,13 @@ pub struct World {
 impl World {
     /// The beginning of a simulation.
     #[must_use]
-    pub fn new(mut random: Random, readable: bool) -> Self {
-        let plan = Plan::of(&mut random);
+    pub fn new(plan: Plan, mut random: Random, readable: bool) -> Self {
         let mut world = Self {
             now: 0,
             queue: BTreeMap::new(),
             order: 0,
             steps: 0,
+            pieces: 0,
             trace: Trace::new(readable),
             wrong: None,
             stage: Stage::Chaos,
@@ -150,6 +156,7 @@ impl World {
             relay: None,
             relay_process: 0,
             relay_skew: random.within(0..=plan.skew_ms),
+            most_relay_skew: 0,
             jobs: BTreeMap::new(),
             job_ids: 0,
             machine: Machine::default(),
@@ -193,9 +200,12 @@ impl World {
                 return Err("nothing is to happen any more".into());
             };
             self.now = self.now.max(at);
-            self.steps += 1;
-            if self.steps > MOST_STEPS {
-                return Err(format!("more than {MOST_STEPS} steps"));
+            match event {
+                Event::Up(_) | Event::Down(_) | Event::Flush(_) => self.pieces += 1,
+                _ => self.steps += 1,
+            }
+            if self.steps > MOST_STEPS || self.pieces > MOST_PIECES {
+                return Err(format!("{} steps, and {} that moved bytes", self.steps, self.pieces));
             }
             self.step(event);
             if let Some(wrong) = self.wrong.take() {
@@ -275,6 +285,11 @@ impl World {
 
     /// From now on nothing goes wrong any more, and everyone who is left connects.
     fn calm_down(&mut self) {
+        if self.relay_skew < self.most_relay_skew {
+            // In the end, time has come to where a clock was that was ahead.
+            self.crash_relay();
+            self.relay_skew = self.most_relay_skew;
+        }
         self.say(|| "CALM".into());
         self.stage = Stage::Calm;
         self.give_up_at = self.now + PATIENCE;
@@ -325,7 +340,7 @@ impl World {
     /// How many steps it took.
     #[must_use]
     pub const fn steps(&self) -> u64 {
-        self.steps
+        self.steps + self.pieces
     }
 
     /// Ends it.

@@ -130,6 +130,22 @@ pub fn pushing() -> Vec<Test> {
     );
     all.push(c.end());
 
+    let mut c = one_in_flight(
+        "push-hundred",
+        "with a push in flight 99 operations wait; with one more, 100 are sent at once",
+        &["SES-46", "SES-45"],
+    );
+    c.wait(10);
+    let writes: Vec<_> = (0..99).map(|value| set(1, value)).collect();
+    let waiting: Vec<_> = (2..=100).map(|n| format!("{n}:{n}n1")).collect();
+    let outbox = format!("outbox: 1*:1n1 {}", waiting.join(" "));
+    c.write(&writes, &["commit", "given: 100", "clock: 100", &outbox]);
+    c.wait(10);
+    let sent: Vec<_> = (1..=101).map(|n| format!("{n}*:{n}n1")).collect();
+    let outbox = format!("outbox: {}", sent.join(" "));
+    c.write(&[set(1, 7)], &["commit", "push #2 n1 2..101", "given: 101", "clock: 101", &outbox]);
+    all.push(c.end());
+
     let mut c = Client::new(
         "push-window",
         "the relay takes one block at a time: the next waits for the ack, however long that takes",

@@ -12,6 +12,7 @@ mod relay_pushing;
 mod relay_requests;
 mod relay_world;
 mod script;
+mod states;
 mod words;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,16 @@ fn all() -> Vec<(&'static str, &'static str, Groups)> {
         ("relay-pushing", "A relay that takes pushes.", vec![("pushes", relay_pushing::tests())]),
         ("relay-delivery", "A relay that delivers.", vec![("reading", relay_delivery::tests())]),
         ("relay-session", "A relay's requests, credentials, timers and endings.", relay_requests::tests()),
+        (
+            "relay-states",
+            "Every message in every state of a relay in which no other transcript has it.",
+            vec![("states", states::relay())],
+        ),
+        (
+            "client-states",
+            "Every message in every state of a client in which no other transcript has it.",
+            vec![("states", states::client())],
+        ),
         ("client-opening", "A client from an open transport to its first push.", client_opening::tests()),
         (
             "client-session",

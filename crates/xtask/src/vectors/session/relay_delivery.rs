@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         window_closed_again(),
         own_blocks(),
         own_blocks_of_before(),
+        passed_over_1000(),
         filter_holes(),
         filter_nothing(),
         inside_a_block(),
@@ -172,6 +173,27 @@ fn own_blocks() -> Test {
     w.answer(&["1 < ack #2 1-1:1", "read after 0"]);
     w.answer(&[]);
     w.timeout(5_000, &["1 < update 1: 0 -> 1:1 []"]);
+    w.end()
+}
+
+fn passed_over_1000() -> Test {
+    let mut w = Relay::new(
+        "passed-over-1000",
+        "of another collection 999 operations are passed over: nothing is sent; with one more, an update without blocks moves the position at once",
+        &["SES-87", "RLY-38"],
+    );
+    w.join(1);
+    w.join_more(2, 1, 0);
+    w.send(1, &subscribe(1, start(), WIDE, &["b"]), &["1 < update 1: 0 -> 0 []"]);
+    // Such updates may be a second apart.
+    w.wait(1_000);
+    w.bytes(2, &lz4(&frame(&push(1, &[ops_in(2, 1, &["a"; 999])]))), &["append n2 of ann 0-999 [1:999]"]);
+    w.answer(&["2 < ack #1 1-1:999", "read after 0"]);
+    w.answer(&[]);
+    w.wait(1_000);
+    w.send(2, &push(2, &[ops_in(2, 1_000, &["a"])]), &["append n2 999-1000 [1000:1]"]);
+    w.answer(&["2 < ack #2 1000-1:1000", "read after 999"]);
+    w.answer(&["1 < update 1: 0 -> 1:1000 []"]);
     w.end()
 }
 

@@ -262,9 +262,14 @@ fn changes(before: &Json, after: &Json) -> Map<String, Json> {
     changes
 }
 
+/// Most digits of frames that have their meaning beside them: of more, nobody reads it.
+const MAX_READABLE: usize = 20_000;
+
 /// The input with the meaning of its frames beside them.
 fn readable(mut input: Json) -> Json {
-    if let Some(received) = input.get_mut("received") {
+    let is_short =
+        |received: &&mut Json| received["hex"].as_str().is_some_and(|hex| hex.len() < MAX_READABLE);
+    if let Some(received) = input.get_mut("received").filter(is_short) {
         let bytes = received["hex"].as_str().and_then(blazedb_relay_conformance::meaning::unhex);
         if let Some(messages) = bytes.and_then(|bytes| meanings(&bytes)) {
             received["messages"] = json!(messages);
