@@ -264,6 +264,8 @@ pub(crate) struct Bench {
 pub(crate) enum Workload {
     /// One writer as fast as it can, until another client has all.
     Throughput,
+    /// The same through the client library at both ends, with a tenth of the operations.
+    Library,
     /// An operation every 5 ms to another client, beside what the disk takes.
     Latency,
     /// One writer, many subscribers.

@@ -25,7 +25,7 @@ fn every_acknowledged_operation_is_there_after_a_kill() {
 
 #[test]
 fn each_workload_gives_its_figures() {
-    let workloads = ["throughput", "latency", "fan-out", "idle", "active"];
+    let workloads = ["throughput", "library", "latency", "fan-out", "idle", "active"];
     let small = ["--ops", "2000", "--subscribers", "5", "--connections", "10", "--seconds", "1", "--json"];
     let rows = bench(&[&workloads[..], &small].concat());
     for workload in workloads {

@@ -1,5 +1,6 @@
 //! `bench`: what a relay does on this machine.
 
+mod library;
 mod ops;
 mod process;
 mod wire;
@@ -61,6 +62,7 @@ pub(crate) fn run(args: &Bench) -> Result<Outcome> {
     })?;
     let all = [
         Workload::Throughput,
+        Workload::Library,
         Workload::Latency,
         Workload::FanOut,
         Workload::Idle,

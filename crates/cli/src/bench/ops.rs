@@ -53,21 +53,27 @@ impl Chance {
     }
 }
 
+/// A record and what is written to it.
+pub(super) fn bug(number: u64) -> Result<(Uuid, Fields)> {
+    let mut chance = Chance(number);
+    let record = chance.next() % BUGS;
+    let id = Uuid::from_u64_pair(Chance(record).next(), Chance(!record).next());
+    let title: Vec<_> = (0..5).map(|_| chance.pick(&WORDS)).collect();
+    let priority = i64::try_from(chance.next() % 5).unwrap_or_default() + 1;
+    let fields = Fields::new(vec![
+        (FieldName::new("title")?, Value::from(title.join(" ").as_str())),
+        (FieldName::new("priority")?, Value::from(priority)),
+        (FieldName::new("status")?, Value::from(chance.pick(&STATES))),
+    ])?;
+    Ok((id, fields))
+}
+
 /// The operations numbered `first` to `first + count - 1` of a node, as a block.
-pub(crate) fn block(node: NodeId, first: u64, count: u64) -> Result<Vec<u8>> {
+pub(super) fn block(node: NodeId, first: u64, count: u64) -> Result<Vec<u8>> {
     let mut builder = BlockBuilder::new(node, first);
     for seq in first..first + count {
-        let mut chance = Chance(seq);
-        let record = chance.next() % BUGS;
-        let id = Uuid::from_u64_pair(Chance(record).next(), Chance(!record).next());
-        let title: Vec<_> = (0..5).map(|_| chance.pick(&WORDS)).collect();
-        let priority = i64::try_from(chance.next() % 5).unwrap_or_default() + 1;
-        let fields = Fields::new(vec![
-            (FieldName::new("title")?, Value::from(title.join(" ").as_str())),
-            (FieldName::new("priority")?, Value::from(priority)),
-            (FieldName::new("status")?, Value::from(chance.pick(&STATES))),
-        ])?;
-        let place = (CollectionName::new("bugs")?, id);
+        let (record, fields) = bug(seq)?;
+        let place = (CollectionName::new("bugs")?, record);
         builder.push(&Op::new((node, seq), Timestamp::new(seq, node)?, OpKind::Update, place, fields)?)?;
     }
     Ok(builder.finish(Compression::Lz4).ok_or_else(|| anyhow!("an empty block"))?.to_vec())

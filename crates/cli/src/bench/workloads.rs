@@ -12,7 +12,7 @@ use blazedb_relay::wire::Position;
 
 use super::process::{Server, Stopwatch, Used};
 use super::wire::{Wire, node, push, subscribe};
-use super::{Report, ops};
+use super::{Report, library, ops};
 use crate::args::{Bench, Workload};
 
 /// Operations of a block, where they are pushed in blocks.
@@ -29,6 +29,7 @@ const APP: &str = "app";
 pub(super) fn run(workload: Workload, args: &Bench, folder: &Path, report: &mut Report) -> Result<()> {
     match workload {
         Workload::Throughput => throughput(folder, args.ops, report),
+        Workload::Library => library::run(folder, args.ops / 10, report),
         Workload::Latency => latency(folder, report),
         Workload::FanOut => fan_out(folder, args.subscribers, report),
         Workload::Idle => idle(folder, args.connections, report),
