@@ -133,7 +133,7 @@ pub fn client() -> Vec<Test> {
             "welcome" | "ping" | "pong" => c.recv(&message, &[]),
             "goodbye" => c.recv(&message, &["close -", "! ended ordered", "reconnect on order"]),
             "error" => {
-                c.recv(&message, &["close OVERLOADED", "! ended refused:OVERLOADED", "reconnect on order"])
+                c.recv(&message, &["close OVERLOADED", "! ended refused:OVERLOADED", "reconnect on order"]);
             }
             _ => c.recv(
                 &message,
