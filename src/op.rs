@@ -123,6 +123,20 @@ impl<'a> OpRef<'a> {
         op(bytes, capabilities, &mut Known::none(), &mut ()).map_err(|error| at_offset(bytes, error))
     }
 
+    /// The operation that `row` is, which was decoded before: nothing that needs a look at its fields is
+    /// checked again.
+    pub(crate) fn decoded_before(row: &'a [u8]) -> Option<Self> {
+        let (covered, check) = row.split_last_chunk::<CHECKSUM>()?;
+        let (rest, fixed) = array::<FIXED>("operation")(covered).ok()?;
+        let (flags, Fixed { node_seq, timestamp, node, kind, record }) = fixed_fields(fixed).ok()?;
+        let (rest, collection) = collection(rest, &mut Known::none()).ok()?;
+        let (rest, previous) = previous_version(rest, flags, timestamp).ok()?;
+        let (raw, count) = field_count(rest, kind).ok()?;
+        let check = u32::from_be_bytes(*check);
+        let head = OpHead { timestamp, node, node_seq, kind, record, collection, previous, check };
+        Some(Self { head, fields: FieldsRef { count, raw }, raw: row })
+    }
+
     /// The bytes it was decoded from.
     #[must_use]
     pub const fn raw(&self) -> &'a [u8] {

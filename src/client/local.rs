@@ -45,8 +45,8 @@ impl<'r> Local<'r> {
         replica.node.merged = replica.state.greatest_counter();
         //= SES-40
         replica.node.clock = replica.node.clock.max(replica.node.merged);
-        if replica.node != self.before {
-            self.changes.push(Change::Node(replica.node));
+        if self.replica.node != self.before {
+            self.note(|replica| Change::Node(replica.node));
         }
         (self.changes, self.changed)
     }
@@ -54,20 +54,27 @@ impl<'r> Local<'r> {
     /// Ends it without effect. It has only added operations to the outbox.
     pub(super) fn abort(self) {
         let replica = self.replica;
-        replica.node = self.before;
-        for change in self.changes {
-            if let Change::Queued(queued) = change {
-                replica.outbox.remove(queued.number());
-            }
+        for number in self.before.given.get() + 1..=replica.node.given.get() {
+            replica.outbox.remove(number);
         }
+        replica.node = self.before;
         for (collection, record) in self.changed.iter() {
             replica.refresh(collection, record);
         }
     }
 
     fn make(&mut self, change: Change) {
-        self.replica.redo(change.clone());
-        self.changes.push(change);
+        if self.replica.stored {
+            self.changes.push(change.clone());
+        }
+        self.replica.redo(change);
+    }
+
+    /// Writes down a change that was made.
+    fn note(&mut self, change: impl FnOnce(&Replica) -> Change) {
+        if self.replica.stored {
+            self.changes.push(change(self.replica));
+        }
     }
 
     /// Puts an operation at the end of the outbox, and into the view.
@@ -86,10 +93,10 @@ impl<'r> Local<'r> {
     /// Takes an operation from the outbox whose writes are in the durable state, or will be when this
     /// transaction ends.
     pub(super) fn unqueue(&mut self, number: u64) -> Option<Queued> {
-        let queued = self.replica.outbox.get(number)?.clone();
+        let queued = self.replica.outbox.remove(number)?;
+        self.note(|_| Change::Unqueued(number));
         let head = queued.op.op().head;
         self.left.insert(head.collection, head.record);
-        self.make(Change::Unqueued(number));
         Some(queued)
     }
 
@@ -125,8 +132,12 @@ impl<'r> Local<'r> {
     //= SES-35
     pub(super) fn merge(&mut self, op: &OpRef<'_>, seq: u64) {
         let (collection, record) = (op.head.collection, op.head.record);
-        let changes = &mut self.changes;
-        let change = self.replica.state.apply(op, Heard::at(seq), &mut Recorder(changes));
+        let Replica { state, stored, .. } = &mut *self.replica;
+        let change = if *stored {
+            state.apply(op, Heard::at(seq), &mut Recorder(&mut self.changes))
+        } else {
+            state.apply(op, Heard::at(seq), &mut ())
+        };
         if change == merge::Change::Entry {
             self.changed.insert(collection, record);
             if self.replica.outbox.of_record(collection, record).next().is_some() {
@@ -147,6 +158,9 @@ impl<'r> Local<'r> {
 
     /// The key on the rejected list of the write that `op` is, if it is there.
     pub(super) fn find_rejected(&self, op: &OpRef<'_>) -> Option<RejectedKey> {
+        if self.replica.rejected.is_empty() {
+            return None;
+        }
         let same = |rejected: &&Rejected| {
             let other = rejected.op.op();
             (other.head.collection, other.head.record) == (op.head.collection, op.head.record)
@@ -163,7 +177,7 @@ impl<'r> Local<'r> {
 
     pub(super) fn hear(&mut self, position: Position) {
         if self.replica.seen.hear(position) {
-            self.changes.push(Change::Seen(self.replica.seen.clone()));
+            self.note(|replica| Change::Seen(replica.seen.clone()));
         }
     }
 
@@ -214,7 +228,7 @@ impl<'r> Local<'r> {
     //= SES-34
     pub(super) fn doubt_above(&mut self, agreed: Position) {
         self.make(Change::DoubtAbove(agreed.seq()));
-        if Mutant::DoubtNotDurable.is_on() {
+        if Mutant::DoubtNotDurable.is_on() && self.replica.stored {
             self.changes.pop();
         }
         let positions = self.replica.positions.iter();

@@ -50,6 +50,10 @@ impl Outbox {
         self.ops.iter().map(|(number, queued)| (*number, queued))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.ops.len()
+    }
+
     /// How many of them SES-60 made.
     pub(super) const fn restored(&self) -> usize {
         self.restored

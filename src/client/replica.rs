@@ -1,6 +1,7 @@
 //! What a client keeps (SPEC.md 10.4 to 10.8), in memory.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use uuid::Uuid;
@@ -36,6 +37,8 @@ pub struct Replica {
     pub(super) view: State,
     pub(super) positions: BTreeMap<CollectionSet, Position>,
     pub(super) seen: Seen,
+    /// Whether changes are written down for a store.
+    pub(super) stored: bool,
 }
 
 /// What has become of a write (SES-39).
@@ -67,6 +70,15 @@ impl Replica {
         (Self::empty(node), [Change::Node(node)].into())
     }
 
+    /// The replica of an app that keeps nothing: it ends with the process. All changes that it gives are
+    /// empty, as no store wants them.
+    #[must_use]
+    pub fn in_memory(identity: Identity) -> Self {
+        let (mut this, _) = Self::new(identity);
+        this.stored = false;
+        this
+    }
+
     /// The replica that a store holds: its rows as changes in any order, or all changes ever made in
     /// theirs.
     ///
@@ -95,6 +107,7 @@ impl Replica {
             view: State::new(),
             positions: BTreeMap::new(),
             seen: Seen::default(),
+            stored: true,
         }
     }
 
@@ -126,6 +139,13 @@ impl Replica {
         records.into_iter().collect()
     }
 
+    /// The collections in which anything was ever written, ascending.
+    #[must_use]
+    pub fn collections(&self) -> Vec<Box<str>> {
+        let both = self.state.collections().chain(self.view.collections());
+        both.map(Box::from).collect::<BTreeSet<Box<str>>>().into_iter().collect()
+    }
+
     /// The greatest timestamp of what is written to a record and not hidden, in the view: the version
     /// that an update may name as its previous one.
     #[must_use]
@@ -143,6 +163,18 @@ impl Replica {
     /// The operations of the outbox, by number.
     pub fn outbox(&self) -> impl Iterator<Item = &Queued> {
         self.outbox.iter().map(|(_, queued)| queued)
+    }
+
+    /// How many operations the outbox has.
+    #[must_use]
+    pub fn outbox_len(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// How many operations are on the rejected list.
+    #[must_use]
+    pub fn rejected_len(&self) -> usize {
+        self.rejected.len()
     }
 
     /// What relays refused, until [`Self::dismiss`].

@@ -38,7 +38,7 @@ impl OpRow {
         reason = "the constructor decoded the same bytes"
     )]
     pub fn op(&self) -> OpRef<'_> {
-        OpRef::decode(&self.0).expect("checked by the constructor")
+        OpRef::decoded_before(&self.0).expect("checked by the constructor")
     }
 
     /// The same write as another delivery.

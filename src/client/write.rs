@@ -7,7 +7,7 @@ use core::fmt;
 use uuid::Uuid;
 
 use super::local::Local;
-use super::{Change, Identity, OpRow, Queued, Replica};
+use super::{Change, Identity, OpRow, Queued, Records, Replica};
 use crate::error::BuildError;
 use crate::limits::{MAX_BLOCK, MAX_BLOCK_OPS, MAX_COUNTER};
 use crate::merge::{IncrementError, Path};
@@ -106,6 +106,8 @@ pub struct Written {
     pub timestamps: Vec<Timestamp>,
     /// What the store has to make durable before any of it is sent (SES-17).
     pub changes: Vec<Change>,
+    /// The records that may look different now.
+    pub records: Records,
 }
 
 /// A write that was refused. Nothing has changed.
@@ -151,12 +153,35 @@ impl Replica {
     pub fn write(&mut self, writes: &[Write]) -> Result<Written, WriteError> {
         let mut local = Local::begin(self);
         match write_all(&mut local, writes) {
-            Ok(timestamps) => Ok(Written { timestamps, changes: local.commit().0 }),
+            Ok(timestamps) => {
+                let (changes, records) = local.commit();
+                Ok(Written { timestamps, changes, records })
+            }
             Err(error) => {
                 local.abort();
                 Err(error)
             }
         }
+    }
+
+    /// Writes many transactions, each as [`Self::write`] does, for a store to make durable in one.
+    ///
+    /// # Errors
+    /// One of them cannot be written; then none is.
+    pub fn write_many(&mut self, transactions: &[Vec<Write>]) -> Result<Written, WriteError> {
+        let mut local = Local::begin(self);
+        let mut timestamps = Vec::new();
+        for writes in transactions {
+            match write_all(&mut local, writes) {
+                Ok(written) => timestamps.extend(written),
+                Err(error) => {
+                    local.abort();
+                    return Err(error);
+                }
+            }
+        }
+        let (changes, records) = local.commit();
+        Ok(Written { timestamps, changes, records })
     }
 
     /// Writes operations under the timestamps that they have, each by itself: for imports, bridges and
@@ -167,15 +192,18 @@ impl Replica {
     ///
     /// # Errors
     /// One of them cannot be written; then none is.
-    pub fn replay<'o>(&mut self, ops: impl IntoIterator<Item = &'o Op>) -> Result<Vec<Change>, WriteError> {
+    pub fn replay<'o>(&mut self, ops: impl IntoIterator<Item = &'o Op>) -> Result<Written, WriteError> {
         let mut local = Local::begin(self);
+        let mut timestamps = Vec::new();
         for op in ops {
             if let Err(error) = queue(&mut local, op, None, false) {
                 local.abort();
                 return Err(error);
             }
+            timestamps.push(op.timestamp());
         }
-        Ok(local.commit().0)
+        let (changes, records) = local.commit();
+        Ok(Written { timestamps, changes, records })
     }
 
     /// Drops an operation from the outbox, with all of its transaction, by the application's order, and

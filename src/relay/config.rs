@@ -12,6 +12,9 @@ pub(super) const LARGEST_BLOCK: usize = MAX_BLOCK + 36;
 pub struct Config {
     /// What it can do.
     pub capabilities: Capabilities,
+    /// Milliseconds from the opening of a transport within which its handshake must come: 10,000 by SPEC.md
+    /// 10.2, less only where a test waits for it.
+    pub handshake_ms: u32,
     /// How often a connection is to be heard of.
     pub heartbeat: Heartbeat,
     /// Bytes of pushed blocks under way on one connection; at least 1,048,612 (RLY-25).
@@ -50,6 +53,8 @@ pub struct Config {
     pub read_bytes: usize,
     /// Milliseconds after which a block answered with `later` may come again.
     pub later_ms: u32,
+    /// Milliseconds after which a client that was closed with `RATE_LIMITED` may come back.
+    pub rate_limited_ms: u32,
     /// Milliseconds after which a client that was told goodbye may come back.
     pub reconnect_after_ms: u32,
     /// Milliseconds over which clients that are told goodbye are spread.
@@ -91,6 +96,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             capabilities: Capabilities::ALL,
+            handshake_ms: 10_000,
             heartbeat: Heartbeat::DEFAULT,
             push_bytes: 4 << 20,
             push_blocks: 1_024,
@@ -109,6 +115,7 @@ impl Default for Config {
             tail_bytes: 4 << 20,
             read_bytes: 1 << 20,
             later_ms: 1_000,
+            rate_limited_ms: 60_000,
             reconnect_after_ms: 1_000,
             jitter_ms: 30_000,
             database_idle_ms: 600_000,

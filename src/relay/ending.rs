@@ -27,7 +27,11 @@ impl Relay {
         let Fault { code, text } = fault;
         //= SES-94
         if !connection.said_goodbye {
-            let retry = if code == ErrorCode::OVERLOADED { self.io.config.reconnect_after_ms } else { 0 };
+            let retry = match code {
+                ErrorCode::OVERLOADED => self.io.config.reconnect_after_ms,
+                ErrorCode::RATE_LIMITED => self.io.config.rate_limited_ms,
+                _ => 0,
+            };
             connection.link.error(&mut self.io, 0, Scope::Connection, code, retry, &text);
         }
         self.end(conn, Ending::Error(code));

@@ -262,7 +262,8 @@ pub enum Output {
     /// Who is this, and what may it do? Answered by [`Input::Authorized`], or [`Input::Failed`] with
     /// `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `UNKNOWN_DATABASE` or `FORBIDDEN`; the first of these that
     /// applies, and `FORBIDDEN` instead of `UNKNOWN_DATABASE` to who may not know (RLY-11). In a time that
-    /// does not depend on how much of the token was right (SEC-3).
+    /// does not depend on how much of the token was right; or with `RATE_LIMITED` without a look at it
+    /// (SEC-3).
     Authorize {
         /// For the answer.
         ticket: Ticket,
@@ -425,11 +426,13 @@ pub struct QueryFrame {
 }
 
 impl QueryFrame {
-    pub(super) const fn new(frame: Bytes, capabilities: Capabilities) -> Self {
+    /// A frame that holds a query, of a session with these capabilities.
+    #[must_use]
+    pub const fn new(frame: Bytes, capabilities: Capabilities) -> Self {
         Self { frame, capabilities }
     }
 
-    /// What is asked. `None` cannot be: the frame was decoded before.
+    /// What is asked. `None` if the frame does not hold a query; one that the relay asks about does.
     #[must_use]
     pub fn query(&self) -> Option<Query<'_>> {
         let packet = Packet::decode(&self.frame, &Context::session(self.capabilities)).ok()?;

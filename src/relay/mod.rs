@@ -168,7 +168,7 @@ impl Relay {
             return self.turn_away(conn, framing);
         }
         let now = self.io.ms();
-        let patience = now.saturating_add(timers::HANDSHAKE);
+        let patience = now.saturating_add(self.io.config.handshake_ms.into());
         self.connections.insert(conn, Box::new(Connection::new(conn, framing, now, patience)));
         self.opening += 1;
         self.rearm(conn);

@@ -83,7 +83,7 @@ impl Relay {
     /// The credentials of a handshake are not good, or give no right to the database.
     pub(super) fn not_authorized(&mut self, conn: ConnId, code: ErrorCode) {
         if code == ErrorCode::FORBIDDEN || code.disposition() == Disposition::Close {
-            self.close(conn, Fault::new(code, "these credentials do not open this database"));
+            self.close(conn, Fault::new(code, why_not(code, "these credentials do not open this database")));
         } else {
             self.leave(conn, GoodbyeReason::RESTARTING);
         }
@@ -273,7 +273,7 @@ impl Relay {
     /// Credentials that were shown on a living connection are not good, or give no right to its database.
     pub(super) fn not_reauthorized(&mut self, conn: ConnId, request_id: u32, code: ErrorCode) {
         if code.disposition() == Disposition::Close {
-            return self.close(conn, Fault::new(code, "these credentials are not good"));
+            return self.close(conn, Fault::new(code, why_not(code, "these credentials are not good")));
         }
         //= SES-94
         if self.has_said_goodbye(conn) {
@@ -361,6 +361,16 @@ pub(super) fn credentials(authentication: &Authentication<'_>) -> Credentials {
         Authentication::Token { method, token } => {
             Credentials { method: method.get(), token: Bytes::copy_from_slice(token.as_bytes()) }
         }
+    }
+}
+
+/// What is said of credentials that were not taken.
+fn why_not(code: ErrorCode, otherwise: &'static str) -> &'static str {
+    //= SEC-3
+    if code == ErrorCode::RATE_LIMITED {
+        "too many logins from your address failed: correct the token, and come back after the time given"
+    } else {
+        otherwise
     }
 }
 

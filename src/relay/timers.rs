@@ -9,8 +9,6 @@ use super::state::State;
 use crate::message::{Extensions, Message, Ping};
 use crate::registry::ErrorCode;
 
-/// Milliseconds from the opening of the transport within which the handshake must come.
-pub(super) const HANDSHAKE: u64 = 10_000;
 /// Milliseconds for what is left to do at the end.
 pub(super) const DRAIN: u64 = 5_000;
 /// Milliseconds after the end of credentials in which new ones may come (SES-91).

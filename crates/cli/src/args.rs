@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+mod sync;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -8,14 +10,15 @@ use blazedb_relay_conformance::session::Role;
 use blazedb_relay_conformance::vectors::MERGE;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use sync::{Export, Pull, Push, Query, Relay, Replay, Status, Watch};
 
 /// BlazeDB Relay: data that works offline and syncs to every device.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Start with `blazedb-relay serve`: a relay on this machine, with its databases in a \
-    folder.\n`blazedb-relay decode` explains bytes of the protocol, without a file an example.\n\n\
-    Exit codes: 0 fine; 1 the input breaks a rule, or a vector failed; 2 wrong usage, or something that \
-    cannot be read, opened or listened on.\n\
+    folder; keep it safe with `backup`, `restore` and `verify`.\n`blazedb-relay decode` explains bytes of the protocol, without a file an example.\n\n\
+    Exit codes: 0 fine; 1 the input breaks a rule, a vector failed, or a database has a problem; 2 wrong \
+    usage, or something that cannot be read, written, opened or listened on.\n\
     Colours go to terminals only; NO_COLOR=1 turns them off, CLICOLOR_FORCE=1 forces them.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -25,6 +28,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Serve),
+    Push(Push),
+    Pull(Pull),
+    Watch(Watch),
+    Query(Query),
+    Export(Export),
+    Status(Status),
+    Replay(Replay),
+    Backup(Backup),
+    Restore(Restore),
+    Verify(Verify),
+    Bench(Bench),
     Decode(Decode),
     Encode(Encode),
     Vectors(Vectors),
@@ -44,13 +58,15 @@ pub(crate) enum Command {
     blazedb-relay serve --config relay.toml             with tokens, for other machines\n  \
     BLAZEDB_RELAY_TOKEN=secret blazedb-relay serve --listen 0.0.0.0:7700\n                                                      \
     one token that may do everything\n  \
-    curl http://127.0.0.1:7700/health                   how it is doing; /metrics for Prometheus\n\n\
+    curl http://127.0.0.1:7700/health                   how it is doing; /metrics for Prometheus\n  \
+    curl -d '{\"collection\": \"bugs\"}' 'http://127.0.0.1:7700/query?database=app'   a query\n\n\
     A configuration file; everything in it may be left out:\n\n  \
     listen = \"0.0.0.0:7700\"\n  \
     data = \"/var/lib/blazedb-relay\"\n  \
     hosts = [\"relay.example.com\"]            # names by which clients call it\n  \
     origins = [\"https://app.example.com\"]    # web pages that may use it\n  \
     create_databases = true                   # when a client that may use one names it\n  \
+    address_header = \"x-forwarded-for\"        # behind a proxy: where it says its client's address\n  \
     metrics_token = \"...\"                     # without it /metrics is for this machine only\n  \
     log = \"info\"                              # error, warn, info, debug, trace\n  \
     log_format = \"text\"                       # or json\n\n  \
@@ -63,9 +79,12 @@ pub(crate) enum Command {
     connections_per_principal = 10000\n  \
     open_databases = 1000\n  \
     operations_per_second = 0                 # of one connection; 0 for no limit\n  \
+    failed_logins_per_minute = 30             # of one address; 0 for no limit\n  \
     heartbeat_seconds = 30\n  \
     reconnect_jitter_seconds = 30             # over which clients come back after a restart\n  \
-    database_idle_seconds = 600\n\n  \
+    database_idle_seconds = 600\n  \
+    query_seconds = 5                         # that one query may take\n  \
+    query_rows = 1000000                      # records that it may look at\n\n  \
     [[tokens]]\n  \
     principal = \"ann\"\n  \
     token = \"...\"                             # or token_sha256 = \"64 hex digits\"\n  \
@@ -75,7 +94,7 @@ pub(crate) enum Command {
     { database = \"notes-*\", access = \"read\" },\n  \
     ]\n\n\
     Environment: BLAZEDB_RELAY_CONFIG, _LISTEN, _DATA, _HOSTS and _ORIGINS (separated by commas), _TOKEN,\n\
-    _METRICS_TOKEN, _TLS_CERTIFICATE, _TLS_KEY, _LOG, _LOG_FORMAT.\n\n\
+    _ADDRESS_HEADER, _METRICS_TOKEN, _TLS_CERTIFICATE, _TLS_KEY, _LOG, _LOG_FORMAT.\n\n\
     SIGTERM or Ctrl-C ends it in order: clients are told when to come back. A second one ends it at once.")]
 pub(crate) struct Serve {
     /// Where to listen [default: 127.0.0.1:7700].
@@ -93,6 +112,170 @@ pub(crate) struct Serve {
     /// What to log: error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<String>,
+}
+
+/// Where the databases are.
+#[derive(Debug, Args)]
+pub(crate) struct Folder {
+    /// The folder of the databases [default: what `serve` would take].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// The configuration file of the relay, which names the folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Copy databases, each as it is at one moment, while a relay may be using them.
+///
+/// A copy is one file, NAME.blazedb, good for `restore`. Nothing is overwritten, and no file has its name
+/// before it is whole and on the disk: a copy that was cut short leaves NAME.blazedb.part, which the next
+/// one uses again.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay backup --to backups/monday            all databases of ./blazedb-data\n  \
+    blazedb-relay backup app --to /mnt/backups --data /var/lib/blazedb-relay\n                                                      \
+    one of them\n  \
+    blazedb-relay verify /mnt/backups/app.blazedb       is the copy good?\n\n\
+    With --json one line for each database: {\"database\", \"ok\", \"file\", \"bytes\"} or {\"database\", \"ok\", \
+    \"error\"}.\n\
+    Copying the files of a running relay with cp gives copies that may be damaged; this does not.")]
+pub(crate) struct Backup {
+    /// Which databases; without any, all in the folder.
+    #[arg(value_name = "DATABASE")]
+    pub(crate) databases: Vec<String>,
+
+    /// The folder that the copies go to; it is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+
+    /// Print the result as JSON, one line for each database.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Put a copy in place as a database of a relay that is stopped.
+///
+/// The copy is checked while it is read; a database that is there is not overwritten. Devices that wrote
+/// after the copy was made still have what they wrote: when they connect they send it again, so that it
+/// comes back. With --discard they drop it instead; choose that to get rid of something.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay restore backups/monday/app.blazedb    as database app of ./blazedb-data\n  \
+    blazedb-relay restore app.blazedb --as app-test     beside it, under another name\n  \
+    blazedb-relay restore app.blazedb --discard         what is newer goes, on every device\n\n\
+    If the database is there, damaged say, move it away with the files beside it first:\n  \
+    mkdir old && mv blazedb-data/app.blazedb* old/\n\n\
+    With --json one line: {\"database\", \"ok\", \"file\", \"mode\"} or {\"database\", \"ok\", \"error\"}.")]
+pub(crate) struct Restore {
+    /// The copy, as `backup` made it.
+    pub(crate) file: PathBuf,
+
+    /// The name of the database [default: that of the file].
+    #[arg(long = "as", value_name = "DATABASE")]
+    pub(crate) name: Option<String>,
+
+    /// Clients drop what they have and the copy has not, instead of sending it again.
+    #[arg(long)]
+    pub(crate) discard: bool,
+
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Check databases, or copies of them, while a relay may be using them.
+///
+/// Everything is read: the file's own structure; that the log is contiguous; every checksum and rule of
+/// every operation; that the numbers of each device are those of its last block; and that the merged state
+/// is what the log merges to. It needs memory for one merged state. Nothing is changed.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay verify                                all databases of ./blazedb-data\n  \
+    blazedb-relay verify app --data /var/lib/blazedb-relay\n  \
+    blazedb-relay verify ./backups/app.blazedb          a copy\n\n\
+    With --json one line for each: {\"database\", \"ok\", \"file\", \"operations\", \"blocks\", \"nodes\", \"epochs\", \
+    \"records\", \"state_seq\", \"problems\"} or {\"database\", \"ok\", \"error\"}.\n\
+    The exit code is 1 if a database has a problem: keep the file, then `restore` the last good copy.")]
+pub(crate) struct Verify {
+    /// Names of databases, or files if there is a `/` in it; without any, all databases in the folder.
+    #[arg(value_name = "DATABASE|FILE")]
+    pub(crate) what: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+
+    /// Print the result as JSON, one line for each database.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Measure a relay on this machine.
+///
+/// It starts relays of its own, with their data in a folder that is removed at the end; one core is theirs,
+/// the load takes another. The columns at the right say how much of its core each used: near 100 % that was
+/// the limit. Needs Linux.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    blazedb-relay bench                                 everything; some minutes\n  \
+    blazedb-relay bench latency kill                    two of them\n  \
+    blazedb-relay bench throughput --data /mnt/disk     on another disk\n  \
+    blazedb-relay bench --json > figures.json")]
+pub(crate) struct Bench {
+    /// What to measure; everything if nothing is named.
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) workloads: Vec<Workload>,
+
+    /// Where to make the folder [default: the system's folder for temporary files].
+    ///
+    /// A file system in memory makes syncing look free.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Operations of `throughput`.
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    pub(crate) ops: u64,
+
+    /// Clients of `fan-out` and `active`.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) subscribers: u64,
+
+    /// Connections of `idle`; at its end there are twice as many.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub(crate) connections: u64,
+
+    /// How long `active` goes on.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) seconds: u64,
+
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// One writer as fast as it can, until another client has all.
+    Throughput,
+    /// An operation every 5 ms to another client, beside what the disk takes.
+    Latency,
+    /// One writer, many subscribers.
+    FanOut,
+    /// Connections that do nothing.
+    Idle,
+    /// A new client gets 20,000 operations.
+    CatchUp,
+    /// The relay is killed right after its acks.
+    Kill,
+    /// Many who write now and then.
+    Active,
 }
 
 /// Explain bytes: every field with its offset, its bytes and what it means.

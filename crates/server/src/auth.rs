@@ -6,6 +6,7 @@ use std::sync::Arc;
 use blazedb_relay::registry::ErrorCode;
 use blazedb_relay::relay::{Access, Credentials, Principal, Rights};
 use blazedb_relay::wire::{CollectionName, DatabaseName};
+use blazedb_relay_sql::INDEXES;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -65,7 +66,7 @@ pub struct Token {
 pub struct Grant {
     /// In which.
     pub databases: Databases,
-    /// In all their collections.
+    /// In all their collections; but writing to `_indexes` has to be allowed by name.
     pub access: Access,
     /// But for these.
     pub collections: Vec<(CollectionName, Access)>,
@@ -180,7 +181,13 @@ impl Auth {
 impl Known {
     fn new(token: &Token) -> Self {
         let rights = |grant: &Grant| {
-            let all = Rights::new(grant.access);
+            let mut all = Rights::new(grant.access);
+            // An index costs everyone who writes: to make one is a right of its own.
+            if grant.access.write
+                && let Ok(indexes) = CollectionName::new(INDEXES)
+            {
+                all = all.with(&indexes, Access { write: false, ..grant.access });
+            }
             let with = |rights: Rights, (name, access): &(CollectionName, Access)| rights.with(name, *access);
             Arc::new(grant.collections.iter().fold(all, with))
         };
@@ -244,6 +251,25 @@ mod tests {
         let none = Credentials { method: 0, token: bytes::Bytes::new() };
         let database = DatabaseName::new("app").unwrap();
         assert_eq!(auth.authorize(&database, &none, 0).unwrap_err(), ErrorCode::UNAUTHENTICATED);
+    }
+
+    #[test]
+    fn making_indexes_is_a_right_of_its_own() {
+        let mut owner = grant("*", Access::ALL);
+        owner.collections.push((CollectionName::new(INDEXES).unwrap(), Access::ALL));
+        let auth = Auth::new(&[
+            token("ann", b"ann", vec![grant("*", Access::ALL)]),
+            token("bob", b"bob", vec![grant("*", Access::READ)]),
+            token("owner", b"owner", vec![owner]),
+        ]);
+        let rights = |token| {
+            let database = DatabaseName::new("app").unwrap();
+            let granted = auth.authorize(&database, &credentials(token), 1_000).unwrap();
+            (granted.rights.access(INDEXES), granted.rights.reads_all(), granted.rights.writes_all())
+        };
+        assert_eq!(rights(b"ann"), (Access::READ, true, false));
+        assert_eq!(rights(b"bob"), (Access::READ, true, false));
+        assert_eq!(rights(b"owner"), (Access::ALL, true, true));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use core::net::SocketAddr;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use axum::http::HeaderName;
+
 use crate::auth::{Digest, Token};
 
 /// Where a relay listens if nothing else is said: reachable from this machine only.
@@ -33,6 +35,9 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// Certificate and key, if the relay speaks TLS itself.
     pub tls: Option<TlsFiles>,
+    /// The header in which a proxy before this relay says its client's address, as `x-forwarded-for`; the
+    /// last address in it counts. To be set only if every request comes through that proxy.
+    pub address_header: Option<String>,
     /// What has to be shown to read `/metrics` from another machine.
     pub metrics_token: Option<Digest>,
     /// What is logged, as `info` or `blazedb_relay_server=debug`.
@@ -74,12 +79,21 @@ pub struct Limits {
     pub open_databases: usize,
     /// Operations that one connection may push in a second; 0 for no limit.
     pub operations_per_second: u32,
+    /// Failed logins of one address in a minute; beyond, it has to wait (SEC-3). 0 for no limit.
+    pub failed_logins_per_minute: u32,
+    /// Seconds for a handshake, of TLS, of HTTP and of the relay's protocol. It is 10 in SPEC.md 10.2, and
+    /// less only where a test waits for its end.
+    pub handshake_seconds: u32,
     /// Seconds between signs of life of a connection.
     pub heartbeat_seconds: u32,
     /// Seconds over which clients are spread that come back after a restart.
     pub reconnect_jitter_seconds: u32,
     /// Seconds after which a database without connections is closed.
     pub database_idle_seconds: u32,
+    /// Seconds that a query may take.
+    pub query_seconds: u32,
+    /// Records that a query may look at.
+    pub query_rows: u64,
 }
 
 impl Default for Limits {
@@ -90,9 +104,13 @@ impl Default for Limits {
             connections_per_principal: 10_000,
             open_databases: 1_000,
             operations_per_second: 0,
+            failed_logins_per_minute: 30,
+            handshake_seconds: 10,
             heartbeat_seconds: 30,
             reconnect_jitter_seconds: 30,
             database_idle_seconds: 600,
+            query_seconds: 5,
+            query_rows: 1_000_000,
         }
     }
 }
@@ -109,6 +127,7 @@ impl Config {
             create_databases: true,
             tokens: Vec::new(),
             tls: None,
+            address_header: None,
             metrics_token: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -154,12 +173,13 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 /// The environment variables that are looked at, each with the key of the file that it replaces.
-pub const VARIABLES: [(&str, &str); 11] = [
+pub const VARIABLES: [(&str, &str); 12] = [
     ("BLAZEDB_RELAY_CONFIG", "the file itself"),
     ("BLAZEDB_RELAY_LISTEN", "listen"),
     ("BLAZEDB_RELAY_DATA", "data"),
     ("BLAZEDB_RELAY_HOSTS", "hosts, separated by commas"),
     ("BLAZEDB_RELAY_ORIGINS", "origins, separated by commas"),
+    ("BLAZEDB_RELAY_ADDRESS_HEADER", "address_header"),
     ("BLAZEDB_RELAY_TOKEN", "one token with all rights, besides those of the file"),
     ("BLAZEDB_RELAY_METRICS_TOKEN", "metrics_token"),
     ("BLAZEDB_RELAY_TLS_CERTIFICATE", "tls.certificate"),
@@ -251,6 +271,11 @@ impl Config {
             setting(None, "BLAZEDB_RELAY_METRICS_TOKEN", "metrics_token", file.metrics_token)?;
         config.metrics_token = metrics_token.map(|found| Digest::of(found.value.as_bytes()));
 
+        let address_header =
+            setting(None, "BLAZEDB_RELAY_ADDRESS_HEADER", "address_header", file.address_header)?;
+        config.address_header = address_header.map(|found| found.value);
+        config.address_header()?;
+
         for (index, token) in file.tokens.into_iter().enumerate() {
             config.tokens.push(token.check(&format!("tokens[{index}]{in_file}"))?);
         }
@@ -277,6 +302,16 @@ impl Config {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// The header's name, for HTTP.
+    pub(crate) fn address_header(&self) -> Result<Option<HeaderName>, ConfigError> {
+        let Some(name) = &self.address_header else { return Ok(None) };
+        HeaderName::try_from(name).map(Some).map_err(|_| {
+            let text =
+                format_args!("{} is not the name of a header, as x-forwarded-for", name.escape_debug());
+            ConfigError::at("address_header", text)
+        })
     }
 
     /// What no single value shows.

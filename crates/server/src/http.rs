@@ -1,4 +1,4 @@
-//! What is asked over HTTP: the upgrade to a WebSocket, and how the relay is doing.
+//! What is asked over HTTP: the upgrade to a WebSocket, a query, and how the relay is doing.
 
 use core::convert::Infallible;
 use core::fmt::Write as _;
@@ -6,18 +6,19 @@ use core::future::Future;
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use blazedb_relay::relay::ConnId;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -28,9 +29,11 @@ use tower_service::Service as _;
 use crate::auth::{Digest, same_secret};
 use crate::guard::{Guard, Refusal};
 use crate::inbox::Inbox;
+use crate::logins::{Logins, Source};
 use crate::logs::Hostile;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
+use crate::query::query;
 use crate::socket::{Shared, Socket};
 use crate::stream::Stream;
 use crate::websocket::{accept, is_key};
@@ -47,6 +50,9 @@ pub(crate) struct App {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) metrics_token: Option<Digest>,
+    /// In which a proxy says whom it forwards for.
+    pub(crate) address_header: Option<HeaderName>,
+    pub(crate) logins: Arc<Logins>,
     pub(crate) connections: AtomicU64,
     pub(crate) going_down: AtomicBool,
     /// Held by every WebSocket: when all are gone, the receiver knows.
@@ -55,7 +61,7 @@ pub(crate) struct App {
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
-struct Remote(SocketAddr);
+pub(crate) struct Remote(SocketAddr);
 
 /// Answers one client's requests.
 #[derive(Clone, Debug)]
@@ -71,7 +77,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/sync", get(sync))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "There are /sync, /health and /metrics here.\n") })
+        .route("/query", post(query))
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "There are /sync, /query, /health and /metrics here.\n")
+        })
         .with_state(app)
 }
 
@@ -128,7 +137,8 @@ async fn sync(
     };
     let conn = ConnId(app.connections.fetch_add(1, Ordering::Relaxed));
     tracing::debug!(conn = conn.0, %remote, "a WebSocket");
-    tokio::spawn(open(upgrade, conn, app));
+    let peer = Arc::new(Peer::new(conn, source(&app, remote, request.headers())));
+    tokio::spawn(open(upgrade, peer, app));
     let headers: [(HeaderName, HeaderValue); 4] = [
         (CONNECTION, HeaderValue::from_static("upgrade")),
         (UPGRADE, HeaderValue::from_static("websocket")),
@@ -165,14 +175,13 @@ fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
 }
 
 /// Waits until the answer to the upgrade has gone, and runs the WebSocket.
-async fn open(upgrade: OnUpgrade, conn: ConnId, app: Arc<App>) {
+async fn open(upgrade: OnUpgrade, peer: Arc<Peer>, app: Arc<App>) {
     let parts = match upgrade.await {
         Ok(upgraded) => upgraded.downcast::<TokioIo<Stream>>(),
-        Err(error) => return tracing::debug!(conn = conn.0, %error, "an upgrade failed"),
+        Err(error) => return tracing::debug!(conn = peer.conn.0, %error, "an upgrade failed"),
     };
     let Ok(parts) = parts else { return tracing::error!("an upgrade gave another transport") };
-    let shared =
-        Shared { peer: Arc::new(Peer::new(conn)), inbox: app.inbox.clone(), metrics: app.metrics.clone() };
+    let shared = Shared { peer, inbox: app.inbox.clone(), metrics: app.metrics.clone() };
     let _alive = app.alive.clone();
     drop(app);
     Socket::new(parts.io.into_inner(), parts.read_buf, shared).await;
@@ -186,7 +195,8 @@ async fn health(
 ) -> Response {
     let going_down = app.going_down.load(Ordering::Relaxed);
     let databases = app.metrics.databases();
-    let failing = databases.values().filter(|status| status.failing).count();
+    let unopened = app.metrics.unopened();
+    let failing = databases.values().filter(|status| status.failing).count() + unopened.len();
     let (code, status) = if going_down {
         (StatusCode::SERVICE_UNAVAILABLE, "going down")
     } else if failing > 0 {
@@ -203,13 +213,18 @@ async fn health(
         databases.len(),
     );
     // Names of databases are for who runs the relay.
-    if may_look(&app, remote, request.headers()) {
+    if may_look(&app, remote, request.headers()).unwrap_or(false) {
         body.push_str(",\"stores\":{");
-        for (index, (name, status)) in databases.iter().take(NAMED_DATABASES).enumerate() {
-            let comma = if index == 0 { "" } else { "," };
+        let mut comma = "";
+        for (name, status) in databases.iter().take(NAMED_DATABASES) {
             let state = if status.failing { "failing" } else { "ok" };
             // Writing to a string does not fail; names need no escaping (MSG-10).
             let _ = write!(body, "{comma}\"{name}\":{{\"state\":\"{state}\",\"head\":{}}}", status.head);
+            comma = ",";
+        }
+        for name in unopened {
+            let _ = write!(body, "{comma}\"{name}\":{{\"state\":\"not opened\"}}");
+            comma = ",";
         }
         body.push('}');
     }
@@ -224,7 +239,15 @@ async fn metrics(
     Extension(remote): Extension<Remote>,
     request: Request,
 ) -> Response {
-    if !may_look(&app, remote, request.headers()) {
+    let looks = match may_look(&app, remote, request.headers()) {
+        Ok(looks) => looks,
+        Err(wait) => {
+            let seconds = wait.as_millis().div_ceil(1_000).to_string();
+            let text = "Too many wrong tokens came from this address. Try again after Retry-After seconds.\n";
+            return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds)], text).into_response();
+        }
+    };
+    if !looks {
         let text = "Metrics are shown to this machine only. For others set `metrics_token` in the \
                     configuration, or BLAZEDB_RELAY_METRICS_TOKEN, and send it as a bearer token.\n";
         return (StatusCode::FORBIDDEN, text).into_response();
@@ -233,16 +256,43 @@ async fn metrics(
 }
 
 /// Whether a request comes from who runs the relay: with the token for it; or, if there is none, from this
-/// machine and not through a proxy on it.
-fn may_look(app: &App, Remote(remote): Remote, headers: &HeaderMap) -> bool {
-    match &app.metrics_token {
-        Some(known) => headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
-            .is_some_and(|token| same_secret(token, known)),
-        None => {
-            let forwarded = headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for");
-            remote.ip().is_loopback() && !forwarded
-        }
+/// machine and not through a proxy on it. How long to wait, if too many wrong tokens came from there.
+fn may_look(app: &App, Remote(remote): Remote, headers: &HeaderMap) -> Result<bool, Duration> {
+    let Some(known) = &app.metrics_token else {
+        return Ok(remote.ip().is_loopback() && !is_forwarded(headers));
+    };
+    let shown = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let Some(shown) = shown else { return Ok(false) };
+    //= SEC-3
+    let source = source(app, remote, headers);
+    app.logins.check(source).inspect_err(|_| app.metrics.logins_refused.add(1))?;
+    let same = same_secret(shown, known);
+    if !same {
+        app.metrics.authentication_failures.add(1);
+        app.logins.failed(source);
     }
+    Ok(same)
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for")
+}
+
+/// [`source`] of a request whose address the transport has put beside it.
+pub(crate) fn source_of(app: &App, parts: &axum::http::request::Parts) -> Option<Source> {
+    let Remote(remote) = parts.extensions.get()?;
+    source(app, *remote, &parts.headers)
+}
+
+/// Whose failed logins count together with those of this request. `None` behind a proxy on this machine of
+/// which the configuration does not say how it tells its clients apart: they are not to pay for each other.
+fn source(app: &App, remote: SocketAddr, headers: &HeaderMap) -> Option<Source> {
+    if let Some(name) = &app.address_header {
+        // The last one is the proxy's own word.
+        let last = headers.get_all(name).iter().next_back().and_then(|value| value.to_str().ok());
+        let last = last.and_then(|value| value.rsplit(',').next()?.trim().parse().ok());
+        return Some(Source::of(last.unwrap_or_else(|| remote.ip())));
+    }
+    let unknown = remote.ip().is_loopback() && is_forwarded(headers);
+    (!unknown).then(|| Source::of(remote.ip()))
 }

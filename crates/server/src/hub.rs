@@ -7,6 +7,13 @@
 //! 4. the relay's timer.
 //!
 //! Then it lets the sockets run. What the budget leaves is next, behind new answers.
+//!
+//! There is one such task for all databases, not one for each. What the relay bounds is common to them:
+//! connections, those before welcome, those of a principal, open databases. And a connection says only in its
+//! handshake which database it is for, so something in front would have to bound, time and answer those that
+//! have none yet, and hand them over. A busy database costs the others the budget of a turn and no more: its
+//! commits and reads run on threads of its own. Databases that together need more than a core for this task
+//! belong on several relays.
 
 use core::future::poll_fn;
 use core::pin::pin;
@@ -16,15 +23,17 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use blazedb_relay::registry::MessageType;
-use blazedb_relay::relay::{Config, ConnId, Ending, Framing, Input, Output, Relay};
+use blazedb_relay::registry::{ErrorCode, MessageType};
+use blazedb_relay::relay::{Config, ConnId, Credentials, Ending, Framing, Input, Output, Relay};
 use blazedb_relay::time::Time;
+use blazedb_relay::wire::DatabaseName;
 use bytes::Bytes;
 use tokio::task::yield_now;
 use tokio::time::{Instant as Deadline, sleep_until};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Granted};
 use crate::inbox::{Batch, Inbox, Note};
+use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::peer::{Frame, Peer};
 use crate::store::LogStore;
@@ -36,12 +45,16 @@ const NOTES: usize = 128;
 /// Frames sent before the sockets run: two rounds to a thousand readers.
 const FRAMES: usize = 2_048;
 
+/// The wall clock.
+type Clock = Box<dyn Fn() -> SystemTime + Send>;
+
 /// The task that owns the relay.
 pub(crate) struct Hub<S: LogStore> {
     relay: Relay,
     inbox: Arc<Inbox>,
     stores: Stores<S>,
     auth: Auth,
+    logins: Arc<Logins>,
     metrics: Arc<Metrics>,
     seats: HashMap<ConnId, Seat>,
     /// Answers that were there at once.
@@ -49,6 +62,7 @@ pub(crate) struct Hub<S: LogStore> {
     /// Frames sent since the sockets last ran.
     frames: usize,
     started: Instant,
+    clock: Clock,
     now: Time,
     shutting_down: bool,
 }
@@ -67,19 +81,22 @@ impl<S: LogStore> Hub<S> {
         config: Config,
         inbox: Arc<Inbox>,
         stores: Stores<S>,
-        auth: Auth,
+        (auth, logins): (Auth, Arc<Logins>),
         metrics: Arc<Metrics>,
+        clock: Clock,
     ) -> Self {
         Self {
             relay: Relay::new(config),
             inbox,
             stores,
             auth,
+            logins,
             metrics,
             seats: HashMap::new(),
             ready: VecDeque::new(),
             frames: 0,
             started: Instant::now(),
+            clock,
             now: Time { monotonic_ms: 0, unix_ms: 0 },
             shutting_down: false,
         }
@@ -155,7 +172,7 @@ impl<S: LogStore> Hub<S> {
     fn look_at_clocks(&mut self) {
         let since = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         // A clock before 1970 is wrong; the relay's guard has a floor for that.
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.now = Time { monotonic_ms: since(self.started.elapsed()), unix_ms: since(unix) };
     }
 
@@ -213,18 +230,15 @@ impl<S: LogStore> Hub<S> {
             Output::Close { conn, ending } => self.close(conn, ending),
             Output::PauseReading { conn } => self.pause(conn, true),
             Output::ResumeReading { conn } => self.pause(conn, false),
-            Output::Authorize { ticket, database, credentials, .. } => {
-                let answer = match self.auth.authorize(&database, &credentials, self.now.unix_ms) {
+            Output::Authorize { ticket, conn, database, credentials } => {
+                let answer = match self.authorize(conn, &database, &credentials) {
                     Ok(grant) => Input::Authorized {
                         ticket,
                         principal: grant.principal,
                         rights: grant.rights,
                         valid_until_ms: grant.valid_until_ms,
                     },
-                    Err(code) => {
-                        self.metrics.authentication_failures.add(1);
-                        Input::Failed { ticket, code }
-                    }
+                    Err(code) => Input::Failed { ticket, code },
                 };
                 self.ready.push_back(answer);
             }
@@ -238,6 +252,30 @@ impl<S: LogStore> Hub<S> {
             | Output::RunQuery { .. }
             | Output::CountState { .. } => {}
         }
+    }
+
+    /// What these credentials allow, unless too many from their address were wrong lately.
+    //= SEC-3
+    fn authorize(
+        &self,
+        conn: ConnId,
+        database: &DatabaseName,
+        credentials: &Credentials,
+    ) -> Result<Granted, ErrorCode> {
+        let source = self.seats.get(&conn).and_then(|seat| seat.peer.source);
+        if self.logins.check(source).is_err() {
+            self.metrics.logins_refused.add(1);
+            return Err(ErrorCode::RATE_LIMITED);
+        }
+        let granted = self.auth.authorize(database, credentials, self.now.unix_ms);
+        if let Err(code) = &granted {
+            self.metrics.authentication_failures.add(1);
+            // The others are no guesses: they need a token that the relay knows.
+            if *code == ErrorCode::UNAUTHENTICATED {
+                self.logins.failed(source);
+            }
+        }
+        granted
     }
 
     fn send(&mut self, conn: ConnId, frame: Frame) {

@@ -2,8 +2,8 @@
 //! databases in a folder.
 //!
 //! ```text
-//! listen    transports: TCP, TLS, HTTP                     config  auth  logs  metrics
-//!   http      /sync, /health, /metrics; guard checks Host and Origin
+//! listen    transports: TCP, TLS, HTTP             config  auth  logins  logs  metrics
+//!   http      /sync, /query, /health, /metrics; guard checks Host and Origin
 //!     socket    one WebSocket: bytes in, bytes out; websocket is its protocol
 //!       inbox     what waits for the hub                     peer   what waits for a socket
 //!         hub       the one task that owns the relay's state
@@ -20,9 +20,11 @@ mod http;
 mod hub;
 mod inbox;
 mod listen;
+mod logins;
 mod logs;
 mod metrics;
 mod peer;
+mod query;
 mod run;
 mod socket;
 pub mod store;
@@ -36,13 +38,13 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub use auth::{Databases, Digest, Grant, Token};
 use blazedb_relay::message::Heartbeat;
-use blazedb_relay::registry::{Capabilities, Capability};
 use config::{Config, ConfigError, Limits};
 pub use run::{Started, run};
-use store::LogStore;
+use store::{Budget, LogStore};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -53,6 +55,7 @@ use crate::http::App;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Note};
 use crate::listen::Listening;
+use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::stores::Stores;
 
@@ -101,8 +104,21 @@ impl Server {
     ///
     /// # Errors
     /// A choice cannot be followed, or the address cannot be listened on.
-    #[allow(clippy::unused_async, reason = "it has to be called in a runtime")]
     pub async fn start<S: LogStore>(config: &Config, store: S) -> Result<Self, ServerError> {
+        Self::start_with_clock(config, store, SystemTime::now).await
+    }
+
+    /// The same with another wall clock than the system's. It tells how long tokens are good and which
+    /// timestamps are too far ahead; it may be wrong and jump. Timers do not follow it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    #[allow(clippy::unused_async, reason = "it has to be called in a runtime")]
+    pub async fn start_with_clock<S: LogStore>(
+        config: &Config,
+        store: S,
+        clock: impl Fn() -> SystemTime + Send + 'static,
+    ) -> Result<Self, ServerError> {
         config.check()?;
         let tls = config.tls.as_ref().map(listen::tls).transpose()?;
         let bad = |error: &dyn fmt::Display| {
@@ -114,15 +130,25 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let inbox = Arc::new(Inbox::new(metrics.clone()));
         let auth = Auth::new(&config.tokens);
+        let logins = Arc::new(Logins::new(config.limits.failed_logins_per_minute));
         let relay = relay_config(&config.limits, auth.is_open())?;
-        let stores = Stores::new(store, config.create_databases, inbox.clone(), metrics.clone());
-        let hub = Hub::new(relay, inbox.clone(), stores, auth, metrics.clone());
+        let budget = Budget {
+            time: Duration::from_secs(config.limits.query_seconds.into()),
+            rows: config.limits.query_rows,
+            ..Budget::default()
+        };
+        let choices = (config.create_databases, budget);
+        let stores = Stores::new(store, choices, inbox.clone(), metrics.clone());
+        let hub =
+            Hub::new(relay, inbox.clone(), stores, (auth, logins.clone()), metrics.clone(), Box::new(clock));
         let (alive, all_gone) = mpsc::channel(1);
         let app = Arc::new(App {
             guard: Guard::new(&config.hosts, &config.origins),
             inbox,
             metrics,
             metrics_token: config.metrics_token,
+            address_header: config.address_header()?,
+            logins,
             connections: AtomicU64::new(0),
             going_down: AtomicBool::new(false),
             alive,
@@ -135,6 +161,7 @@ impl Server {
             app: app.clone(),
             router: http::router(app.clone()),
             transports: i64::try_from(before_welcome).unwrap_or(i64::MAX),
+            patience: Duration::from_secs(config.limits.handshake_seconds.into()),
         };
         Ok(Self {
             address,
@@ -172,16 +199,11 @@ impl Server {
 
 /// The relay's choices.
 fn relay_config(limits: &Limits, open: bool) -> Result<blazedb_relay::relay::Config, ServerError> {
-    let offered = Capability::ALL.iter().map(|(capability, _)| *capability);
-    let all = Capabilities::ALL;
-    let capabilities = offered
-        .filter(|capability| all.has(*capability) && *capability != Capability::QUERY)
-        .fold(Capabilities::NONE, Capabilities::with);
     let random = getrandom::u64().map_err(|error| ServerError::new(format!("no randomness: {error}")))?;
     Ok(blazedb_relay::relay::Config {
-        capabilities,
         heartbeat: Heartbeat::new(limits.heartbeat_seconds.saturating_mul(1_000))
             .unwrap_or(Heartbeat::DEFAULT),
+        handshake_ms: limits.handshake_seconds.saturating_mul(1_000),
         operations_per_second: limits.operations_per_second,
         connections: limits.connections,
         opening: limits.connections_before_welcome,

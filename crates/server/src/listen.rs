@@ -24,8 +24,6 @@ use crate::stream::Stream;
 
 /// Connections that the system keeps until they are taken: thousands come at once after a restart.
 const BACKLOG: u32 = 4_096;
-/// For a TLS handshake, and for the head of a request. The same as for the relay's own handshake.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a request's head at most.
 const HEAD: usize = 16 * 1_024;
 /// Before accepting is tried again when the system is out of something.
@@ -66,7 +64,7 @@ pub(crate) fn tls(files: &TlsFiles) -> Result<TlsAcceptor, ConfigError> {
 
 /// Takes transports until `stop` says so.
 pub(crate) async fn accept(listening: Listening, mut stop: watch::Receiver<bool>) {
-    let Listening { listener, tls, app, router, transports } = listening;
+    let Listening { listener, tls, app, router, transports, patience } = listening;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -87,7 +85,7 @@ pub(crate) async fn accept(listening: Listening, mut stop: watch::Receiver<bool>
             continue;
         }
         let client = Client::new(app.clone(), router.clone(), remote);
-        tokio::spawn(serve(stream, tls.clone(), client, transport));
+        tokio::spawn(serve(stream, tls.clone(), client, transport, patience));
     }
 }
 
@@ -99,6 +97,8 @@ pub(crate) struct Listening {
     pub(crate) router: Router,
     /// Those that are not WebSockets yet, at most.
     pub(crate) transports: i64,
+    /// For a TLS handshake, and for the head of a request; the same as for the relay's own handshake.
+    pub(crate) patience: Duration,
 }
 
 /// Counts a transport while it is not a WebSocket.
@@ -118,14 +118,20 @@ impl Drop for Transport {
 }
 
 /// Speaks HTTP with one client, until it ends or its transport has become a WebSocket.
-async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, client: Client, transport: Transport) {
+async fn serve(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    client: Client,
+    transport: Transport,
+    patience: Duration,
+) {
     // Acks are small and waited for.
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(%error, "a transport broke");
     }
     let stream = match tls {
         None => Stream::Plain(stream),
-        Some(tls) => match timeout(PATIENCE, tls.accept(stream)).await {
+        Some(tls) => match timeout(patience, tls.accept(stream)).await {
             Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
             Ok(Err(error)) => {
                 transport.0.tls_failures.add(1);
@@ -138,9 +144,12 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, client: Client, tran
         },
     };
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEAD);
+    http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD);
     let served = Box::pin(http.serve_connection(TokioIo::new(stream), client).with_upgrades()).await;
     if let Err(error) = served {
+        if error.is_timeout() {
+            transport.0.request_timeouts.add(1);
+        }
         tracing::debug!(%error, "an HTTP connection broke");
     }
     drop(transport);

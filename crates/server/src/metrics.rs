@@ -4,7 +4,7 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -132,8 +132,11 @@ pub(crate) struct Metrics {
     pub(crate) refused_origin: Counter,
     pub(crate) refused_host: Counter,
     pub(crate) refused_upgrade: Counter,
+    pub(crate) request_timeouts: Counter,
     pub(crate) tls_failures: Counter,
     pub(crate) authentication_failures: Counter,
+    /// Logins that were not looked at.
+    pub(crate) logins_refused: Counter,
     pub(crate) websocket_violations: Counter,
     pub(crate) received_bytes: Counter,
     pub(crate) sent_bytes: Counter,
@@ -143,8 +146,12 @@ pub(crate) struct Metrics {
     pub(crate) ack_seconds: Histogram<14>,
     pub(crate) commit_seconds: Histogram<14>,
     pub(crate) commit_operations: Histogram<9>,
+    pub(crate) open_failures: Counter,
     pub(crate) commit_failures: Counter,
     pub(crate) logs_lost: Counter,
+    /// How long queries ran, without what they waited for.
+    pub(crate) query_seconds: Histogram<14>,
+    pub(crate) queries_failed: Counter,
     /// Inputs that wait for the hub, and their bytes.
     pub(crate) inbox: Gauge,
     pub(crate) inbox_bytes: Gauge,
@@ -155,6 +162,8 @@ pub(crate) struct Metrics {
     /// Connections that ended by an error, by its code.
     closed: Mutex<BTreeMap<u16, u64>>,
     databases: Mutex<BTreeMap<String, DatabaseStatus>>,
+    /// Databases that could not be opened when it was last tried; not more than have a label.
+    unopened: Mutex<BTreeSet<String>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -172,8 +181,10 @@ impl Metrics {
             refused_origin: Counter::default(),
             refused_host: Counter::default(),
             refused_upgrade: Counter::default(),
+            request_timeouts: Counter::default(),
             tls_failures: Counter::default(),
             authentication_failures: Counter::default(),
+            logins_refused: Counter::default(),
             websocket_violations: Counter::default(),
             received_bytes: Counter::default(),
             sent_bytes: Counter::default(),
@@ -182,14 +193,18 @@ impl Metrics {
             ack_seconds: Histogram::new(SECONDS),
             commit_seconds: Histogram::new(SECONDS),
             commit_operations: Histogram::new(SIZES),
+            open_failures: Counter::default(),
             commit_failures: Counter::default(),
             logs_lost: Counter::default(),
+            query_seconds: Histogram::new(SECONDS),
+            queries_failed: Counter::default(),
             inbox: Gauge::default(),
             inbox_bytes: Gauge::default(),
             outbox_bytes: Gauge::default(),
             store_jobs: Gauge::default(),
             closed: Mutex::default(),
             databases: Mutex::default(),
+            unopened: Mutex::default(),
         }
     }
 
@@ -207,6 +222,26 @@ impl Metrics {
         }
     }
 
+    /// A database could not be opened.
+    pub(crate) fn not_opened(&self, name: &str) {
+        self.open_failures.add(1);
+        let mut unopened = lock(&self.unopened);
+        if unopened.len() < NAMED_DATABASES {
+            unopened.insert(name.to_owned());
+        }
+    }
+
+    /// A database was opened.
+    pub(crate) fn opened(&self, name: &str, head: u64) {
+        lock(&self.unopened).remove(name);
+        self.database(name, |status| status.head = head);
+    }
+
+    /// Those that could not be opened when it was last tried.
+    pub(crate) fn unopened(&self) -> BTreeSet<String> {
+        lock(&self.unopened).clone()
+    }
+
     /// A database was closed.
     pub(crate) fn database_closed(&self, name: &str) {
         lock(&self.databases).remove(name);
@@ -220,17 +255,23 @@ impl Metrics {
     /// Everything, as Prometheus reads it.
     pub(crate) fn show(&self) -> String {
         let mut out = String::with_capacity(8 * 1_024);
-        let counters: [(&str, &str, &Counter); 14] = [
+        let counters: [(&str, &str, &Counter); 18] = [
             ("connections_total", "WebSocket connections taken.", &self.connections_total),
             ("transports_turned_away_total", "Closed at once: too many.", &self.turned_away),
             ("refused_origin_total", "Requests whose Origin is not configured.", &self.refused_origin),
             ("refused_host_total", "Requests whose Host is not configured.", &self.refused_host),
             ("refused_upgrade_total", "Upgrades that were not for this protocol.", &self.refused_upgrade),
+            ("request_timeouts_total", "Closed: no whole request came in time.", &self.request_timeouts),
             ("tls_failures_total", "TLS handshakes that failed.", &self.tls_failures),
             (
                 "authentication_failures_total",
                 "Unknown, missing or outdated tokens.",
                 &self.authentication_failures,
+            ),
+            (
+                "logins_refused_total",
+                "Not looked at: too many from the address failed.",
+                &self.logins_refused,
             ),
             (
                 "websocket_violations_total",
@@ -241,8 +282,10 @@ impl Metrics {
             ("sent_bytes_total", "Bytes sent on WebSockets.", &self.sent_bytes),
             ("operations_received_total", "Operations made durable.", &self.operations_in),
             ("operations_sent_total", "Operations delivered.", &self.operations_out),
+            ("open_failures_total", "Databases that could not be opened.", &self.open_failures),
             ("commit_failures_total", "Commits that certainly had no effect.", &self.commit_failures),
             ("logs_lost_total", "Commits of unknown outcome; the log was opened anew.", &self.logs_lost),
+            ("queries_failed_total", "Queries answered with an error.", &self.queries_failed),
         ];
         for (name, help, counter) in counters {
             single(&mut out, name, help, "counter", counter.get());
@@ -261,6 +304,7 @@ impl Metrics {
         single(&mut out, "uptime_seconds", "Since the start.", "gauge", self.started.elapsed().as_secs());
         self.ack_seconds.show(&mut out, "blazedb_relay_ack_seconds", "From push to durable ack.");
         self.commit_seconds.show(&mut out, "blazedb_relay_commit_seconds", "Duration of commits.");
+        self.query_seconds.show(&mut out, "blazedb_relay_query_seconds", "Duration of queries.");
         self.commit_operations.show(
             &mut out,
             "blazedb_relay_commit_operations",
@@ -283,8 +327,8 @@ impl Metrics {
     fn show_databases(&self, out: &mut String) {
         let databases = self.databases();
         single(out, "databases", "Open databases.", "gauge", databases.len());
-        let failing = databases.values().filter(|status| status.failing).count();
-        single(out, "databases_failing", "Open databases whose last write failed.", "gauge", failing);
+        let failing = databases.values().filter(|status| status.failing).count() + self.unopened().len();
+        single(out, "databases_failing", "Last write failed, or not to be opened.", "gauge", failing);
         let name = "blazedb_relay_database_head";
         head(out, name, "The seq of a database's last operation.", "gauge");
         // Names hold no character that a label would have to escape (MSG-10).

@@ -8,10 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use blazedb_relay::relay::{ConnId, Ending};
 use bytes::Bytes;
 
+use crate::logins::Source;
+
 /// One connection, as hub and socket see it.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) conn: ConnId,
+    /// Whose failed logins count together with this one's; `None` if that cannot be told.
+    pub(crate) source: Option<Source>,
     outbox: Mutex<Outbox>,
     /// Bytes that the socket took and the hub was not told of.
     flushed: AtomicUsize,
@@ -49,9 +53,10 @@ impl Frame {
 }
 
 impl Peer {
-    pub(crate) fn new(conn: ConnId) -> Self {
+    pub(crate) fn new(conn: ConnId, source: Option<Source>) -> Self {
         Self {
             conn,
+            source,
             outbox: Mutex::default(),
             flushed: AtomicUsize::new(0),
             paused: AtomicBool::new(false),

@@ -10,12 +10,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use blazedb_relay::registry::ErrorCode;
-use blazedb_relay::relay::{DatabaseId, Input, NodeAppend, Output, Ticket};
+use blazedb_relay::relay::{DatabaseId, Input, NodeAppend, Output, QueryFrame, Ticket};
 use blazedb_relay::wire::DatabaseName;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
-use crate::store::{Error, ErrorKind, LogStore, Reader as _, WriteError, Writer as _};
+use crate::store::{Budget, Error, ErrorKind, LogStore, QueryError, Reader as _, WriteError, Writer as _};
 use crate::tending::{Pulse, tend};
 
 /// How long an opening waits for the same database to be closed first.
@@ -24,6 +26,10 @@ const REOPENING: Duration = Duration::from_secs(10);
 const STACK: usize = 512 * 1_024;
 /// Readers of a database that are kept for the next call.
 const READERS: usize = 4;
+/// How long a query or count waits for the merged state (RLY-53).
+const STATE: Duration = Duration::from_secs(5);
+/// Queries that run at once, so that they leave threads for reading logs, and memory; others wait.
+const QUERIES: usize = 8;
 
 /// All open databases, as the hub sees them.
 pub(crate) struct Stores<S: LogStore> {
@@ -31,6 +37,8 @@ pub(crate) struct Stores<S: LogStore> {
     open: HashMap<DatabaseId, Handle<S>>,
     /// Questions without an answer. They get none any more when their database is closed.
     asked: HashMap<Ticket, DatabaseId>,
+    /// Ends when no thread has the store any more.
+    in_use: mpsc::Receiver<()>,
 }
 
 /// What the threads of all databases share.
@@ -38,9 +46,15 @@ struct Shared<S> {
     store: S,
     /// Whether a database that is not there is made.
     create: bool,
+    /// What a query may cost.
+    budget: Budget,
+    /// Queries that may begin.
+    queries: Semaphore,
     inbox: Arc<Inbox>,
     metrics: Arc<Metrics>,
     in_use: InUse,
+    /// The last field: when the receiver hears of its end, the store is gone.
+    _using: mpsc::Sender<()>,
 }
 
 struct Handle<S: LogStore> {
@@ -81,15 +95,6 @@ impl InUse {
         names.insert(name.clone())
     }
 
-    /// Waits until nothing is used.
-    fn wait(&self) {
-        let waited = self.freed.wait_timeout_while(lock(&self.names), REOPENING, |it| !it.is_empty());
-        let (names, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if !names.is_empty() {
-            tracing::error!(count = names.len(), "databases were not closed in time");
-        }
-    }
-
     fn leave(&self, name: &DatabaseName) {
         lock(&self.names).remove(name);
         self.freed.notify_all();
@@ -106,9 +111,17 @@ fn code(error: &Error) -> ErrorCode {
 }
 
 impl<S: LogStore> Stores<S> {
-    pub(crate) fn new(store: S, create: bool, inbox: Arc<Inbox>, metrics: Arc<Metrics>) -> Self {
-        let shared = Shared { store, create, inbox, metrics, in_use: InUse::default() };
-        Self { shared: Arc::new(shared), open: HashMap::new(), asked: HashMap::new() }
+    pub(crate) fn new(
+        store: S,
+        (create, budget): (bool, Budget),
+        inbox: Arc<Inbox>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let queries = Semaphore::new(QUERIES);
+        let in_use = InUse::default();
+        let (using, all_gone) = mpsc::channel(1);
+        let shared = Shared { store, create, budget, queries, inbox, metrics, in_use, _using: using };
+        Self { shared: Arc::new(shared), open: HashMap::new(), asked: HashMap::new(), in_use: all_gone }
     }
 
     /// Whether the relay still waits for this answer.
@@ -163,13 +176,11 @@ impl<S: LogStore> Stores<S> {
             }
             Output::CountState { ticket, database } => {
                 self.asked.insert(ticket, database);
-                self.read(ticket, database, move |reader| {
-                    Ok(Input::StateCounted { ticket, counts: reader.counts()? })
-                });
+                self.count(ticket, database);
             }
-            Output::RunQuery { ticket, database, .. } => {
+            Output::RunQuery { ticket, database, query, after, limit } => {
                 self.asked.insert(ticket, database);
-                self.fail(ticket, ErrorCode::QUERY_FAILED);
+                self.query(ticket, database, (query, after, limit));
             }
             output @ (Output::Send { .. }
             | Output::Close { .. }
@@ -206,12 +217,13 @@ impl<S: LogStore> Stores<S> {
         self.asked.retain(|_, of| *of != database);
     }
 
-    /// Closes all, after what they have under way.
-    pub(crate) async fn close_all(mut self) {
-        self.open.clear();
-        let shared = self.shared;
-        // Fails only if the runtime is going down, and then nobody waits.
-        let _ = tokio::task::spawn_blocking(move || shared.in_use.wait()).await;
+    /// Closes all, after what they have under way, and the store itself.
+    pub(crate) async fn close_all(self) {
+        let Self { shared, open, mut in_use, .. } = self;
+        drop((shared, open));
+        if timeout(REOPENING, in_use.recv()).await.is_err() {
+            tracing::error!("databases were not closed in time");
+        }
     }
 
     fn write(&mut self, ticket: Ticket, database: DatabaseId, job: Job) {
@@ -222,6 +234,42 @@ impl<S: LogStore> Stores<S> {
         }
     }
 
+    /// Counts when the state has come as far as the log was when that was asked; if it does not in time,
+    /// where it stands. The answer names the position either way (RLY-57).
+    fn count(&self, ticket: Ticket, database: DatabaseId) {
+        let Some(handle) = self.open.get(&database) else {
+            return self.fail(ticket, ErrorCode::STORE_UNAVAILABLE);
+        };
+        let (shared, reading) = (self.shared.clone(), handle.reading.clone());
+        tokio::spawn(async move {
+            reading.pulse.reached(reading.pulse.head(), STATE).await;
+            shared.read(reading, ticket, move |reader| {
+                Ok(Input::StateCounted { ticket, counts: reader.counts()? })
+            });
+        });
+    }
+
+    fn query(&self, ticket: Ticket, database: DatabaseId, (frame, after, limit): (QueryFrame, u64, u32)) {
+        let Some(handle) = self.open.get(&database) else {
+            return self.fail(ticket, ErrorCode::STORE_UNAVAILABLE);
+        };
+        let (shared, reading) = (self.shared.clone(), handle.reading.clone());
+        tokio::spawn(async move {
+            //= RLY-53
+            if !reading.pulse.reached(after, STATE).await {
+                shared.metrics.queries_failed.add(1);
+                let code = ErrorCode::STATE_NOT_REACHED;
+                return shared.inbox.answer(Input::Failed { ticket, code });
+            }
+            // The semaphore is never closed.
+            let Ok(_turn) = shared.queries.acquire().await else { return };
+            let running = shared.clone();
+            let answer = tokio::task::spawn_blocking(move || running.query(&reading, ticket, &frame, limit));
+            let failed = Input::Failed { ticket, code: ErrorCode::INTERNAL_ERROR };
+            shared.inbox.answer(answer.await.unwrap_or(failed));
+        });
+    }
+
     fn read<F>(&self, ticket: Ticket, database: DatabaseId, work: F)
     where
         F: FnOnce(&mut S::Reader) -> Result<Input, Error> + Send + 'static,
@@ -229,7 +277,17 @@ impl<S: LogStore> Stores<S> {
         let Some(handle) = self.open.get(&database) else {
             return self.fail(ticket, ErrorCode::STORE_UNAVAILABLE);
         };
-        let (shared, reading) = (self.shared.clone(), handle.reading.clone());
+        self.shared.read(handle.reading.clone(), ticket, work);
+    }
+}
+
+impl<S: LogStore> Shared<S> {
+    /// Answers with what is read, on a thread for that.
+    fn read<F>(self: &Arc<Self>, reading: Arc<Reading<S>>, ticket: Ticket, work: F)
+    where
+        F: FnOnce(&mut S::Reader) -> Result<Input, Error> + Send + 'static,
+    {
+        let shared = self.clone();
         tokio::task::spawn_blocking(move || {
             let result = reading.with(&shared.store, work);
             shared.inbox.answer(result.unwrap_or_else(|error| {
@@ -238,11 +296,36 @@ impl<S: LogStore> Stores<S> {
             }));
         });
     }
+
+    fn query(&self, reading: &Reading<S>, ticket: Ticket, frame: &QueryFrame, limit: u32) -> Input {
+        let failed = |code| Input::Failed { ticket, code };
+        let Some(query) = frame.query() else { return failed(ErrorCode::INTERNAL_ERROR) };
+        let begun = Instant::now();
+        let answer = reading.with(&self.store, |reader| reader.query(&query, limit, &self.budget));
+        self.metrics.query_seconds.time(begun.elapsed());
+        let code = match answer {
+            Ok(answer) => {
+                let (at, tables, cursor) = (answer.at, answer.tables, answer.cursor.into());
+                return Input::Rows { ticket, at, tables, cursor };
+            }
+            Err(QueryError::Refused(code)) => code,
+            Err(QueryError::Failed(error)) => {
+                tracing::warn!(database = reading.name.as_str(), %error, "a query failed");
+                ErrorCode::STORE_UNAVAILABLE
+            }
+        };
+        self.metrics.queries_failed.add(1);
+        failed(code)
+    }
 }
 
 impl<S: LogStore> Reading<S> {
     /// Works with a reader that nobody else uses.
-    fn with<T>(&self, store: &S, work: impl FnOnce(&mut S::Reader) -> Result<T, Error>) -> Result<T, Error> {
+    fn with<T, E: From<Error>>(
+        &self,
+        store: &S,
+        work: impl FnOnce(&mut S::Reader) -> Result<T, E>,
+    ) -> Result<T, E> {
         let kept = lock(&self.readers).pop();
         let mut reader = match kept {
             Some(reader) => reader,
@@ -286,11 +369,14 @@ impl<S: LogStore> Thread<S> {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(database = name, %error, "a database could not be opened");
+                if error.kind() != ErrorKind::Missing {
+                    shared.metrics.not_opened(name);
+                }
                 return shared.inbox.answer(Input::Failed { ticket, code: code(&error) });
             }
         };
         tracing::info!(database = name, head = opened.head, "opened");
-        shared.metrics.database(name, |status| status.head = opened.head);
+        shared.metrics.opened(name, opened.head);
         reading.pulse.appended(opened.head, 0);
         let tending = self.tend();
         shared.inbox.answer(Input::DatabaseOpened { ticket, head: opened.head, epochs: opened.epochs });

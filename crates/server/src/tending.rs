@@ -8,6 +8,9 @@ use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::watch;
+use tokio::time::timeout;
+
 use crate::store::{Background, Error};
 
 /// Without an append for so long, nobody writes: more than a busy disk takes for one.
@@ -32,6 +35,16 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Pulse {
     state: Mutex<State>,
     changed: Condvar,
+    fed: watch::Sender<FedTo>,
+}
+
+/// How far the merged state is, for who waits for it.
+#[derive(Debug, Default)]
+struct FedTo {
+    /// The seq that it has reached, as far as is known here.
+    seq: u64,
+    /// It comes no further.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -43,13 +56,23 @@ struct State {
     read_at: Option<Instant>,
     /// Whether the one who tends waits for the next append.
     asleep: bool,
+    /// How many wait for the merged state to get somewhere.
+    waiting: usize,
     ended: bool,
 }
 
 impl Pulse {
     pub(crate) fn new(head: u64) -> Self {
-        let state = State { head, bytes: 0, appended_at: None, read_at: None, asleep: false, ended: false };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State {
+            head,
+            bytes: 0,
+            appended_at: None,
+            read_at: None,
+            asleep: false,
+            waiting: 0,
+            ended: false,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), fed: watch::Sender::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,11 +99,38 @@ impl Pulse {
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.changed.notify_all();
+        self.fed.send_modify(|fed| fed.ended = true);
+    }
+
+    /// The seq of the last operation that was made durable.
+    pub(crate) fn head(&self) -> u64 {
+        self.state().head
+    }
+
+    /// Waits until the merged state has reached `seq`, for that long at most and not beyond the end; says
+    /// whether it has.
+    pub(crate) async fn reached(&self, seq: u64, time: Duration) -> bool {
+        let mut fed = self.fed.subscribe();
+        if fed.borrow().seq >= seq {
+            return true;
+        }
+        let _waiting = Waiting::new(self);
+        let reached = timeout(time, fed.wait_for(|fed| fed.seq >= seq || fed.ended)).await;
+        reached.is_ok_and(|fed| fed.is_ok_and(|fed| fed.seq >= seq))
     }
 
     /// Waits for that long, or for the end. True if it has come.
-    fn pause(&self, time: Duration) -> bool {
-        let waited = self.changed.wait_timeout_while(self.state(), time, |state| !state.ended);
+    fn rest(&self, time: Duration) -> bool {
+        self.pause(time, time)
+    }
+
+    /// Waits for that long, or for the end; if somebody waits for the state, only for `least`. True if the
+    /// end has come.
+    fn pause(&self, time: Duration, least: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), least.min(time), |state| !state.ended);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let idle = |state: &mut State| !state.ended && state.waiting == 0;
+        let waited = self.changed.wait_timeout_while(state, time.saturating_sub(least), idle);
         waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
@@ -98,6 +148,23 @@ impl Pulse {
     }
 }
 
+/// Somebody who waits for the merged state.
+struct Waiting<'p>(&'p Pulse);
+
+impl<'p> Waiting<'p> {
+    fn new(pulse: &'p Pulse) -> Self {
+        pulse.state().waiting += 1;
+        pulse.changed.notify_all();
+        Self(pulse)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
+
 /// Tends a database until its pulse ends. A step that fails is tried again after a while.
 pub(crate) fn tend(name: &str, pulse: &Pulse, background: &mut impl Background) {
     let now = Instant::now();
@@ -105,8 +172,9 @@ pub(crate) fn tend(name: &str, pulse: &Pulse, background: &mut impl Background) 
     loop {
         let begun = Instant::now();
         let worked = step(pulse, background, &mut done);
+        let took = begun.elapsed();
         let pause = match worked {
-            Ok(true) if pulse.is_busy() => PAUSE.max(begun.elapsed() * SHARE),
+            Ok(true) if pulse.is_busy() => PAUSE.max(took * SHARE),
             Ok(true) => Duration::ZERO,
             Ok(false) => {
                 pulse.sleep(CHECKPOINT_EVERY, done.fed);
@@ -114,10 +182,14 @@ pub(crate) fn tend(name: &str, pulse: &Pulse, background: &mut impl Background) 
             }
             Err(error) => {
                 tracing::error!(database = name, %error, "work in the background failed; it is tried again");
-                CHECKPOINT_EVERY
+                if pulse.rest(CHECKPOINT_EVERY) {
+                    return;
+                }
+                continue;
             }
         };
-        if pulse.pause(pause) {
+        // Who waits for the state gets it sooner, and appends still have half of the time.
+        if pulse.pause(pause, took) {
             return;
         }
     }
@@ -139,7 +211,9 @@ struct Done {
 fn step(pulse: &Pulse, background: &mut impl Background, done: &mut Done) -> Result<bool, Error> {
     let fed = background.feed(OPERATIONS)?;
     done.fed = fed.seq;
-    if fed.ops > 0 {
+    pulse.fed.send_modify(|to| to.seq = fed.seq);
+    // Also while operations keep coming: else an index would never be ready.
+    if background.index()? || fed.ops > 0 {
         return Ok(true);
     }
     let (head, bytes, read_at) = {
@@ -168,4 +242,28 @@ fn step(pulse: &Pulse, background: &mut impl Background, done: &mut Done) -> Res
     done.rewritten = Instant::now();
     done.until = head;
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing else happens while these wait, so time passes at once.
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_the_state_ends_with_it_with_time_and_with_the_database() {
+        let pulse = Pulse::new(9);
+        let time = Duration::from_secs(5);
+        assert!(pulse.reached(0, time).await);
+        assert!(!pulse.reached(5, time).await);
+        assert_eq!(pulse.state().waiting, 0);
+        let (reached, ()) = tokio::join!(pulse.reached(5, time), async {
+            assert_eq!(pulse.state().waiting, 1);
+            pulse.fed.send_modify(|fed| fed.seq = 7);
+        });
+        assert!(reached && pulse.reached(7, time).await);
+        let before = tokio::time::Instant::now();
+        let (reached, ()) = tokio::join!(pulse.reached(8, time), async { pulse.end() });
+        assert!(!reached);
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
 }

@@ -1,6 +1,7 @@
 //! A server as a process of its own, with its databases in files: killed, ended, started again.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "how many connections the system allowed")]
 
 mod support;
 
@@ -16,9 +17,12 @@ use blazedb_relay::message::{Message, PushEntry};
 use blazedb_relay_server::config::Config;
 use blazedb_relay_server::run;
 use blazedb_relay_server::store::{ErrorKind, SqliteStore};
-use rustix::process::{Pid, Signal, kill_process};
-use support::{Came, Hello, PATIENCE, Wire, block, push, subscribe};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use support::{Came, Hello, PATIENCE, Wire, block, metric, push, subscribe};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// Where the child's databases are.
 const FOLDER: &str = "BLAZEDB_RELAY_TEST_FOLDER";
@@ -145,6 +149,82 @@ async fn what_was_acknowledged_survives_kill() {
     assert!(mark >= 1_000 && (mark - 1_000) % 7 == 0, "{mark}");
     push_acked(&mut wire, mark + 1, 1, 10).await;
     read_all(server.address, mark + 10).await;
+}
+
+/// As many open files as this process may have. Gives how many that is.
+fn raise_open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// A number of the server's process in `/proc/PID/status`, in KiB.
+fn kilobytes(server: &Server, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Strangers that open a connection and stop in the middle of what they say first: half of them in an HTTP
+/// request, half in the handshake behind it.
+//= SES-7 test
+//= RLY-51 test
+#[tokio::test]
+async fn ten_thousand_that_never_finish_their_handshake() {
+    // Each end of a connection is a file, of a process of its own.
+    let count = raise_open_files().saturating_sub(600).min(10_000);
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(&folder);
+    let mut wire = Wire::welcomed(server.address, &Hello::new(1)).await;
+    push_acked(&mut wire, 1, 1, 1).await;
+    let before = kilobytes(&server, "VmRSS:");
+
+    // One masked binary message that announces a handshake of 60,000 bytes, and has 30 of it.
+    let mut part = vec![0x82, 0xFE, 0xEA, 0x60, 0, 0, 0, 0];
+    part.extend(&Hello::new(2).to_bytes()[..30]);
+    part[8 + 8..8 + 12].copy_from_slice(&59_000u32.to_be_bytes());
+    let request = format!(
+        "GET /sync HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         sec-websocket-protocol: blazedb-relay.v1\r\n\r\n",
+        server.address
+    );
+    let mut strangers = Vec::new();
+    for number in 0..count {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        if number % 2 == 0 {
+            stream.write_all(&request.as_bytes()[..request.len() / 2]).await.unwrap();
+        } else {
+            stream.write_all(request.as_bytes()).await.unwrap();
+            // The answer ends with an empty line. A server that is slow has closed it by now.
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n\r\n") {
+                answer.push(stream.read_u8().await.unwrap());
+            }
+            let _ = stream.write_all(&part).await;
+        }
+        strangers.push(stream);
+        if number % 1_000 == 0 {
+            // Who was there is served, and who comes.
+            push_acked(&mut wire, number / 1_000 + 2, 1, 1).await;
+            drop(Wire::welcomed(server.address, &Hello::new(100 + u128::from(number))).await);
+        }
+    }
+    // The most that it ever had, whenever they were all there.
+    let each = (kilobytes(&server, "VmHWM:") - before) / count;
+    eprintln!("{count} connections, at most {each} KiB for each");
+    assert!(each <= 24, "{each} KiB for each");
+    // Each is closed by a timer; the end of the stream, or what the system says if something was unread.
+    for mut stream in strangers {
+        let mut rest = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is closed");
+    }
+    let waited = metric(server.address, "closed_total{code=\"HANDSHAKE_TIMEOUT\"}").await
+        + metric(server.address, "request_timeouts_total").await;
+    assert_eq!(waited, count);
+    assert_eq!(metric(server.address, "transports_turned_away_total").await, 0);
+    let mut wire = Wire::open(server.address).await;
+    assert_eq!(mark(&mut wire, &Hello::new(1)).await, 1 + count.div_ceil(1_000));
 }
 
 #[tokio::test]

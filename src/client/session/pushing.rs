@@ -69,6 +69,13 @@ impl Pushes {
         self.in_flight.iter().any(|push| push.request == request)
     }
 
+    /// Whether an operation is in a block that has no answer. Blocks in flight follow each other.
+    fn has_in_flight(&self, number: u64) -> bool {
+        let first = self.in_flight.front().map(|push| push.block.first);
+        let last = self.in_flight.back().map(|push| push.block.last);
+        first.is_some_and(|first| first <= number) && last.is_some_and(|last| number <= last)
+    }
+
     /// The highest number that was sent on this connection; what is answered is not in the outbox.
     pub(super) const fn sent(&self) -> u64 {
         self.next.saturating_sub(1)
@@ -115,7 +122,7 @@ struct Built {
 impl Session {
     pub(super) fn is_in_flight(&self, replica: &Replica, timestamp: Timestamp) -> bool {
         self.state == State::Active
-            && replica.outbox.find(timestamp).is_some_and(|queued| queued.number() <= self.pushes.sent())
+            && replica.outbox.find(timestamp).is_some_and(|queued| self.pushes.has_in_flight(queued.number()))
     }
 
     /// Sends what is to be sent and may be sent now.
@@ -195,16 +202,17 @@ impl Session {
         let mut ids = Ids::default();
         let mut timestamps = Vec::new();
         let mut check = 0;
-        loop {
+        let mut waiting = replica.outbox.range(first, u64::MAX).map(|(_, queued)| queued).peekable();
+        // What can only be sent together.
+        let mut unit: Vec<&Queued> = Vec::new();
+        while let Some(next) = waiting.next_if(|next| next.number() == first + builder.len() as u64) {
             //= SES-45
-            let number = first + builder.len() as u64;
-            let (_, last) = replica.outbox.transaction_of(number);
-            let unit: Vec<&Queued> = replica.outbox.range(number, last).map(|(_, queued)| queued).collect();
+            unit.clear();
+            unit.push(next);
+            let same = |other: &&Queued| next.transaction.is_some() && other.transaction == next.transaction;
+            unit.extend(core::iter::from_fn(|| waiting.next_if(same)));
             let bytes: usize = unit.iter().map(|queued| 4 + queued.op.bytes().len()).sum();
             let size = builder.size() + bytes;
-            if unit.is_empty() {
-                break;
-            }
             if let Some(write) = unit.iter().find_map(|queued| self.lacks_crdt(queued)) {
                 if builder.is_empty() {
                     return Err(NoBlock::Needs(write, Capability::CRDT));
@@ -222,7 +230,7 @@ impl Session {
                     break;
                 }
             }
-            for queued in unit {
+            for queued in &unit {
                 let op: OpRef<'_> = queued.op.op();
                 // The API has refused transactions that do not fit, and everything else was measured.
                 if builder.push_ref(&op).is_err() {

@@ -253,6 +253,7 @@ fn blocks_behind_a_refused_one_are_not_touched() {
     assert_eq!(client.accepted(2, 1, 1)[1..], ["! durable 2A"]);
 }
 
+//= SES-39 test
 //= SES-51 test
 //= SES-52 test
 #[test]
@@ -265,9 +266,13 @@ fn later_waits_for_the_time_and_for_every_ack() {
     client.write(&[update(1, 2)]);
     let later = |wait| [PushEntry::Later { wait }];
     assert_eq!(client.acks(1, &later(2_000)), ["! Later(2000)"]);
+    let state = |client: &Client, write| client.session.write_state(&client.replica, write);
+    assert_eq!(state(&client, at(1, A)), WriteState::Queued);
+    assert_eq!(state(&client, at(2, A)), WriteState::Sent);
     // Not before every push in flight has its ack, whatever the time.
     assert_eq!(client.wait(3_000), NOTHING);
     assert_eq!(client.acks(2, &later(1_000)), NOTHING);
+    assert_eq!(state(&client, at(2, A)), WriteState::Queued);
     assert_eq!(client.numbers(), [1, 2, 3]);
     let (waited, outputs) = client.wait_for_timer();
     assert_eq!((waited, outputs), (1_000, ["push #3 A 1..3", "! sent 1A 2A 3A"].map(String::from).into()));
@@ -322,7 +327,7 @@ fn a_clock_too_far_ahead_is_set_back_once() {
     client.input(Input::Written);
     client.accepted(1, 1, 1);
     // A bridge has brought a timestamp from far in the future.
-    let changes = client.replica.replay(&[op(Z, 1, at(1 << 50, Z), 2, 1)]).unwrap();
+    let changes = client.replica.replay(&[op(Z, 1, at(1 << 50, Z), 2, 1)]).unwrap().changes;
     client.store(changes);
     assert_eq!(client.input(Input::Written), ["push #2 A 2..2", "! sent 1125899906842624Z"]);
     assert_eq!(client.write(&[update(3, 1)]), [at((1 << 50) + 1, A)]);

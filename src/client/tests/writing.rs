@@ -127,7 +127,7 @@ fn an_increment_that_does_not_fit_is_refused_with_its_transaction() {
 #[test]
 fn a_clock_at_its_end_refuses_writes() {
     let mut client = Client::new(0);
-    let changes = client.replica.replay(&[op(Z, 1, at(MAX_COUNTER, Z), 1, 1)]).unwrap();
+    let changes = client.replica.replay(&[op(Z, 1, at(MAX_COUNTER, Z), 1, 1)]).unwrap().changes;
     client.store(changes);
     assert_eq!(client.replica.write(&[update(1, 1)]), Err(WriteError::ClockUsedUp));
     assert_eq!(client.replica.outbox().count(), 1);
@@ -161,7 +161,8 @@ fn an_update_can_name_the_version_that_it_was_made_on() {
 #[test]
 fn a_replay_keeps_timestamps_and_gives_numbers() {
     let mut client = Client::new(1);
-    let changes = client.replica.replay(&[op(Z, 77, at(40, Z), 1, 1), op(Z, 9, at(30, Z), 2, 2)]).unwrap();
+    let changes =
+        client.replica.replay(&[op(Z, 77, at(40, Z), 1, 1), op(Z, 9, at(30, Z), 2, 2)]).unwrap().changes;
     let shown: Vec<_> = changes.iter().map(show::change).collect();
     assert_eq!(shown, ["+2 40Z", "+3 30Z", "node A 0/3 clock 40 merged 0"]);
     client.store(changes);

@@ -1,6 +1,6 @@
 //! What applications do.
 
-use blazedb_relay::client::{Command, Input, Pull, Query, Write};
+use blazedb_relay::client::{Command, Input, Pull, Query, Write, Written};
 use blazedb_relay::message::{PageLimit, Selection};
 use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::value::{Entries, Fields, Value};
@@ -148,7 +148,8 @@ impl World {
         let Some((fields, collection)) = fields.zip(CollectionName::new(COLLECTIONS[0]).ok()) else { return };
         let Ok(timestamp) = Timestamp::new(counter, node) else { return };
         let op = Op::new((node, 1), timestamp, OpKind::Update, (collection, record), fields);
-        let Ok(changes) = op.map_err(drop).and_then(|op| process.replica.replay([&op]).map_err(drop)) else {
+        let replayed = op.map_err(drop).and_then(|op| process.replica.replay([&op]).map_err(drop));
+        let Ok(Written { changes, .. }) = replayed else {
             return;
         };
         self.trace.count("writes far ahead", 1);

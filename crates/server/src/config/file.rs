@@ -5,6 +5,7 @@ use std::path::Path;
 use blazedb_relay::message::Heartbeat;
 use blazedb_relay::relay::Access;
 use blazedb_relay::wire::CollectionName;
+use blazedb_relay_sql::INDEXES;
 use serde::Deserialize;
 use toml::value::Datetime;
 
@@ -19,6 +20,7 @@ pub(super) struct File {
     pub(super) hosts: Option<Vec<String>>,
     pub(super) origins: Option<Vec<String>>,
     pub(super) create_databases: Option<bool>,
+    pub(super) address_header: Option<String>,
     pub(super) metrics_token: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_format: Option<String>,
@@ -43,9 +45,12 @@ pub(super) struct FileLimits {
     connections_per_principal: Option<usize>,
     open_databases: Option<usize>,
     operations_per_second: Option<u32>,
+    failed_logins_per_minute: Option<u32>,
     heartbeat_seconds: Option<u32>,
     reconnect_jitter_seconds: Option<u32>,
     database_idle_seconds: Option<u32>,
+    query_seconds: Option<u32>,
+    query_rows: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +110,9 @@ impl File {
 
 /// A token that may do everything, for who needs only one.
 pub(super) fn all_rights(token: &str) -> Token {
-    let grant = Grant { databases: Databases::new("*"), access: Access::ALL, collections: Vec::new() };
+    let indexes = CollectionName::new(INDEXES).map(|name| (name, Access::ALL));
+    let collections = indexes.into_iter().collect();
+    let grant = Grant { databases: Databases::new("*"), access: Access::ALL, collections };
     Token {
         principal: "owner".to_owned(),
         digest: Digest::of(token.as_bytes()),
@@ -167,6 +174,12 @@ impl FileLimits {
             let place = format!("limits.heartbeat_seconds{in_file}");
             return Err(ConfigError::at(&place, "is from 1 to 3600"));
         }
+        let query_seconds = self.query_seconds.unwrap_or(defaults.query_seconds);
+        let query_rows = self.query_rows.unwrap_or(defaults.query_rows);
+        if query_seconds == 0 || query_rows == 0 {
+            let key = if query_rows == 0 { "query_rows" } else { "query_seconds" };
+            return Err(ConfigError::at(&format!("limits.{key}{in_file}"), "is at least 1"));
+        }
         Ok(Limits {
             connections: at_least_one(self.connections, defaults.connections, "connections")?,
             connections_before_welcome: at_least_one(
@@ -181,11 +194,17 @@ impl FileLimits {
             )?,
             open_databases: at_least_one(self.open_databases, defaults.open_databases, "open_databases")?,
             operations_per_second: self.operations_per_second.unwrap_or(defaults.operations_per_second),
+            failed_logins_per_minute: self
+                .failed_logins_per_minute
+                .unwrap_or(defaults.failed_logins_per_minute),
+            handshake_seconds: defaults.handshake_seconds,
             heartbeat_seconds,
             reconnect_jitter_seconds: self
                 .reconnect_jitter_seconds
                 .unwrap_or(defaults.reconnect_jitter_seconds),
             database_idle_seconds: self.database_idle_seconds.unwrap_or(defaults.database_idle_seconds),
+            query_seconds,
+            query_rows,
         })
     }
 }

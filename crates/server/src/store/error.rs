@@ -3,6 +3,8 @@
 use core::fmt;
 use std::path::{Path, PathBuf};
 
+use blazedb_relay::registry::ErrorCode;
+
 /// Why a store could not do something.
 #[derive(Debug)]
 pub struct Error {
@@ -121,6 +123,42 @@ impl WriteError {
     pub fn into_error(self) -> Error {
         let (Self::Failed(error) | Self::Lost(error)) = self;
         error
+    }
+}
+
+/// Why a query was not answered.
+#[derive(Debug)]
+pub enum QueryError {
+    /// It cannot be answered: a code of 5xx that says why.
+    Refused(ErrorCode),
+    /// The store failed.
+    Failed(Error),
+}
+
+impl QueryError {
+    /// What an error means; `fault` says it of one that is not the query's.
+    pub(super) fn new(
+        error: blazedb_relay_sql::Error,
+        fault: impl FnOnce(blazedb_relay_sql::Error) -> Error,
+    ) -> Self {
+        if error.is_of_the_query() { Self::Refused(error.code()) } else { Self::Failed(fault(error)) }
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(code) => write!(f, "the query was refused: {}", code.name().unwrap_or("unknown")),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for QueryError {}
+
+impl From<Error> for QueryError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
     }
 }
 

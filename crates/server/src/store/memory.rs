@@ -1,20 +1,22 @@
 //! Databases in memory: for tests, and the plainest form of what a backend has to do.
 
 use core::num::NonZeroU64;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blazedb_relay::block::BlockRef;
 use blazedb_relay::merge::{Heard, State};
-use blazedb_relay::message::RestoreMode;
+use blazedb_relay::message::{Query, RestoreMode};
 use blazedb_relay::relay::{Claim, Epoch, NodeAppend, Principal, StateCounts, StoredBlock};
-use blazedb_relay::value::Entries;
+use blazedb_relay::value::{Entries, Value};
 use blazedb_relay::wire::{DatabaseName, NodeId, NodeKey};
+use blazedb_relay_sql::{Answer, Budget, Engine, SCHEMA};
 use bytes::Bytes;
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::error::{Error, ErrorKind, WriteError};
+use super::error::{Error, ErrorKind, QueryError, WriteError};
 use super::node::{Node, Refusal, head_after, random_epoch};
 use super::{Background, Fed, LogStore, Opened, Reader, Rewritten, Writer};
 
@@ -193,9 +195,40 @@ impl Reader for MemoryDatabase {
         })
     }
 
+    fn query(&mut self, query: &Query<'_>, limit: u32, budget: &Budget) -> Result<Answer, QueryError> {
+        let data = lock(&self.data);
+        let seq = data.state_seq;
+        let failed =
+            |error: rusqlite::Error| QueryError::Failed(fault((ErrorKind::Failed, error.to_string())));
+        let mut conn = tables(&data.state, query).map_err(failed)?;
+        let engine = Engine::new(&conn).map_err(failed)?;
+        let mut large =
+            |_: &Connection, _, (collection, record): (&str, Uuid)| Ok(data.state.record(collection, record));
+        let answer = engine.run(&mut conn, query, limit, budget, |_| Ok(seq), &mut large);
+        answer.map_err(|error| QueryError::new(error, |error| fault((ErrorKind::Failed, error.to_string()))))
+    }
+
     fn record(&mut self, collection: &str, record: Uuid) -> Result<Option<Entries>, Error> {
         Ok(lock(&self.data).state.record(collection, record))
     }
+}
+
+/// The records of the collections that a query reads, in the tables that it needs.
+fn tables(state: &State, query: &Query<'_>) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_in_memory()?;
+    conn.execute_batch(SCHEMA)?;
+    let joined = query.selection.joins().iter().map(|join| join.collection.as_str());
+    let names: BTreeSet<_> = joined.chain([query.collection.as_str()]).collect();
+    for (collection, name) in (1_i64..).zip(names) {
+        conn.execute("INSERT INTO collections (id, name, live) VALUES (?, ?, 0)", params![collection, name])?;
+        let sql = "INSERT INTO records (collection, record, live, content) VALUES (?, ?, 1, ?)";
+        let mut add = conn.prepare(sql)?;
+        for (record, fields) in state.records(name) {
+            let content = Value::Dictionary(fields).to_bytes().ok();
+            add.execute(params![collection, record.as_bytes(), content])?;
+        }
+    }
+    Ok(conn)
 }
 
 impl Background for MemoryDatabase {
@@ -218,6 +251,11 @@ impl Background for MemoryDatabase {
             }
         }
         Ok(Fed { seq: *state_seq, ops })
+    }
+
+    fn index(&mut self) -> Result<bool, Error> {
+        // Each query makes its tables anew.
+        Ok(false)
     }
 
     fn rewrite(&mut self, after: u64, _: u64) -> Result<Rewritten, Error> {

@@ -10,7 +10,7 @@
 //! | role | thread | answers |
 //! |---|---|---|
 //! | [`Writer`] | one for the database | `OpenDatabase` (by [`LogStore::open`]), `Append`, `MintEpoch` |
-//! | [`Reader`] | any number | `Read`, `LoadNode`, `CountState` |
+//! | [`Reader`] | any number | `Read`, `LoadNode`, `RunQuery`, `CountState` |
 //! | [`Background`] | one for the database | nothing: it feeds the state and tidies up, in small steps |
 //!
 //! What the backends promise, and one test suite checks for all of them:
@@ -26,10 +26,12 @@ mod memory;
 mod node;
 mod sqlite;
 
-pub use error::{Error, ErrorKind, WriteError};
+pub use blazedb_relay_sql::{Answer, Budget};
+pub use error::{Error, ErrorKind, QueryError, WriteError};
 pub use memory::{MemoryDatabase, MemoryStore};
 pub use sqlite::{Progress, SqliteBackground, SqliteReader, SqliteStore, SqliteWriter, Verified};
 
+use blazedb_relay::message::Query;
 use blazedb_relay::relay::{Claim, Epoch, NodeAppend, Principal, StateCounts, StoredBlock};
 use blazedb_relay::value::Entries;
 use blazedb_relay::wire::{DatabaseName, NodeId, NodeKey};
@@ -128,6 +130,13 @@ pub trait Reader: Send {
     /// [`ErrorKind`] says why.
     fn counts(&mut self) -> Result<StateCounts, Error>;
 
+    /// Answers a query with a page of at most `limit` rows, all from one moment of the merged state
+    /// (RLY-56), within a budget (RLY-55). The caller has looked at rights, and waited for the state.
+    ///
+    /// # Errors
+    /// [`QueryError::Refused`] with the code that a client is told.
+    fn query(&mut self, query: &Query<'_>, limit: u32, budget: &Budget) -> Result<Answer, QueryError>;
+
     /// The fields of a live record in the merged state.
     ///
     /// # Errors
@@ -144,6 +153,13 @@ pub trait Background: Send {
     /// # Errors
     /// Nothing was changed; [`ErrorKind`] says why.
     fn feed(&mut self, max_ops: usize) -> Result<Fed, Error>;
+
+    /// Does a step of what indexes need besides the feeding: builds one that is new, removes one that is
+    /// gone. False if there is nothing to do.
+    ///
+    /// # Errors
+    /// Nothing was changed; [`ErrorKind`] says why.
+    fn index(&mut self) -> Result<bool, Error>;
 
     /// Looks at the blocks of operations `after` + 1 to `until`, within a budget of its own, and replaces
     /// small ones by larger ones where RLY-45 allows. `until` should be behind what connected readers have

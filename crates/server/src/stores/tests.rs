@@ -3,13 +3,16 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::Poll;
 use std::path::Path;
 
+use blazedb_relay::codec::Packet;
+use blazedb_relay::message::{Cursor, Extensions, Message, PageLimit, Query, SelectionRef};
+use blazedb_relay::registry::Capabilities;
 use blazedb_relay::relay::Epoch;
-use blazedb_relay::wire::NodeKey;
+use blazedb_relay::wire::{CollectionName, NodeKey, Position};
 use uuid::Uuid;
 
 use super::*;
 use crate::inbox::Batch;
-use crate::store::{MemoryStore, Opened, Writer};
+use crate::store::{Budget, MemoryStore, Opened, Writer};
 
 /// What the next write does.
 const WORKS: u8 = 0;
@@ -88,7 +91,7 @@ impl World {
         let inbox = Arc::new(Inbox::new(metrics.clone()));
         let store = Fragile::default();
         let next = store.next.clone();
-        let stores = Stores::new(store, create, inbox.clone(), metrics.clone());
+        let stores = Stores::new(store, (create, Budget::default()), inbox.clone(), metrics.clone());
         Self { stores, inbox, next, metrics, answers: Vec::new() }
     }
 
@@ -99,6 +102,23 @@ impl World {
     fn open(&mut self, ticket: u64, database: u64) {
         let name = DatabaseName::new("app").unwrap();
         self.ask(Output::OpenDatabase { ticket: Ticket(ticket), database: DatabaseId(database), name });
+    }
+
+    /// Asks for all records of `bugs` in a state that has reached `after`.
+    fn query(&mut self, ticket: u64, database: u64, after: u64) {
+        let collection = CollectionName::new("bugs").unwrap();
+        let query = Query {
+            collection: (&collection).into(),
+            after: Position::START,
+            selection: SelectionRef::ALL,
+            limit: PageLimit::DEFAULT,
+            cursor: Cursor::EMPTY,
+            extensions: Extensions::EMPTY,
+        };
+        let frame = Packet::with_id(Message::Query(query), 1).unwrap().to_bytes();
+        let query = QueryFrame::new(frame.into(), Capabilities::ALL);
+        let (ticket, database) = (Ticket(ticket), DatabaseId(database));
+        self.ask(Output::RunQuery { ticket, database, query, after, limit: 10 });
     }
 
     /// The next answer, and whether the relay still waits for it.
@@ -168,5 +188,24 @@ async fn a_database_that_is_not_there() {
     let (answer, expected) = world.answer().await;
     let code = ErrorCode::UNKNOWN_DATABASE;
     assert!(matches!(answer, Input::Failed { ticket: Ticket(1), code: it } if it == code) && expected);
+    world.stores.close_all().await;
+}
+
+//= RLY-53 test
+#[tokio::test(start_paused = true)]
+async fn a_query_waits_for_the_state_but_not_for_ever() {
+    let mut world = World::new(true);
+    world.open(1, 1);
+    world.answer().await;
+    // There is nothing in the log, so the state never gets there; time passes as soon as nothing else does.
+    let asked = tokio::time::Instant::now();
+    world.query(2, 1, 1);
+    let (answer, expected) = world.answer().await;
+    let code = ErrorCode::STATE_NOT_REACHED;
+    assert!(matches!(answer, Input::Failed { ticket: Ticket(2), code: it } if it == code) && expected);
+    assert_eq!(asked.elapsed().as_secs(), STATE.as_secs());
+    world.query(3, 1, 0);
+    let (answer, expected) = world.answer().await;
+    assert!(matches!(answer, Input::Rows { ticket: Ticket(3), at: 0, .. }) && expected);
     world.stores.close_all().await;
 }

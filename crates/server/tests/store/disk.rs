@@ -39,6 +39,10 @@ pub(crate) struct State {
     pub(crate) until_cut: Option<u64>,
     /// Calls that change something until one fails. Nothing else happens then.
     pub(crate) until_failure: Option<u64>,
+    /// Syncs until one fails. What it should have made durable never will be.
+    pub(crate) until_sync_failure: Option<u64>,
+    /// Nothing can be changed, until somebody mounts it anew.
+    pub(crate) read_only: bool,
     /// Bytes that files may still grow.
     pub(crate) room: Option<usize>,
     /// Nothing works.
@@ -55,6 +59,8 @@ impl Default for State {
             random: Random::new(0),
             until_cut: None,
             until_failure: None,
+            until_sync_failure: None,
+            read_only: false,
             room: None,
             is_cut: false,
             syncs: 0,
@@ -166,13 +172,14 @@ impl State {
         });
         self.until_cut = None;
         self.until_failure = None;
+        self.until_sync_failure = None;
         self.room = None;
         self.is_cut = false;
     }
 
     /// Whether a call that changes something may go on.
     fn change(&mut self) -> Done {
-        if self.is_cut {
+        if self.is_cut || self.read_only {
             return Err(Fault::Failed);
         }
         if let Some(left) = &mut self.until_cut {
@@ -259,7 +266,14 @@ impl State {
     }
 
     pub(crate) fn sync(&mut self, name: &str) -> Done {
-        let allowed = self.change();
+        let mut allowed = self.change();
+        if let Some(left) = &mut self.until_sync_failure {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.until_sync_failure = None;
+                allowed = Err(Fault::Failed);
+            }
+        }
         let Some(file) = self.files.get_mut(name) else { return Err(Fault::Failed) };
         if allowed.is_err() {
             // As Linux does it: what a failed sync did not write is in memory as if it had been, and no

@@ -7,13 +7,17 @@ use std::process::{Command, Stdio};
 
 use blazedb_relay::block::{BlockBuilder, BlockRef, Compression};
 use blazedb_relay::message::{LastNodeSeq, Mark, RestoreMode};
+use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::relay::{AppendBlock, NodeAppend, StoredBlock};
-use blazedb_relay::wire::DatabaseName;
+use blazedb_relay::value::{Fields, Value};
+use blazedb_relay::wire::{CollectionName, DatabaseName, FieldName, Timestamp};
 use blazedb_relay_server::store::{
     Background, ErrorKind, LogStore, Opened, Reader, SqliteStore, SqliteWriter, Verified, Writer,
 };
+use blazedb_relay_sql::INDEXES;
 use rusqlite::Connection;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::samples::{self, Random};
 
@@ -49,8 +53,26 @@ impl Device {
     fn push_one(&mut self, writer: &mut impl Writer) {
         let node_seq = self.mark.node_seq().get() + 1;
         let op = samples::op(&mut self.random, self.number, node_seq);
+        self.push_op(writer, &op);
+    }
+
+    /// Asks for an index.
+    fn push_index(&mut self, writer: &mut impl Writer) {
+        let node_seq = self.mark.node_seq().get() + 1;
+        let fields = Value::Array(vec![Value::from("title")]);
+        let field = |name, value| (FieldName::new(name).unwrap(), value);
+        let fields = Fields::new(vec![field("collection", "bugs".into()), field("fields", fields)]).unwrap();
+        let node = samples::node(self.number);
+        let place = (CollectionName::new(INDEXES).unwrap(), Uuid::from_u128(1));
+        let timestamp = Timestamp::new(1, node).unwrap();
+        let op = Op::new((node, node_seq), timestamp, OpKind::Insert, place, fields).unwrap();
+        self.push_op(writer, &op);
+    }
+
+    fn push_op(&mut self, writer: &mut impl Writer, op: &Op) {
+        let node_seq = self.mark.node_seq().get() + 1;
         let mut builder = BlockBuilder::new(samples::node(self.number), node_seq);
-        builder.push(&op).unwrap();
+        builder.push(op).unwrap();
         let bytes = builder.finish(Compression::None).unwrap().to_vec();
         let check = u32::from_be_bytes(*bytes.last_chunk().unwrap());
         let mark = Mark::new(LastNodeSeq::new(node_seq).unwrap(), check).unwrap();
@@ -68,7 +90,7 @@ impl Device {
 
 fn feed(store: &SqliteStore) {
     let mut background = store.background(&name()).unwrap();
-    while background.feed(100).unwrap().ops > 0 {}
+    while background.feed(100).unwrap().ops > 0 || background.index().unwrap() {}
 }
 
 fn verify(file: &Path) -> Verified {
@@ -80,6 +102,7 @@ fn filled() -> (TempDir, SqliteStore, PathBuf) {
     let (folder, store) = store();
     let mut opened = store.open(&name()).unwrap();
     let mut device = Device::new(1);
+    device.push_index(&mut opened.writer);
     for _ in 0..60 {
         device.push(&mut opened.writer);
     }
@@ -279,6 +302,9 @@ fn verification_compares_everything_with_the_log() {
         ("UPDATE records SET live = 1 - live WHERE id = 3", "content of record"),
         ("UPDATE records SET content = x'00' WHERE live", "content of record"),
         ("UPDATE collections SET live = live + 1 WHERE id = 1", "number of live records"),
+        ("UPDATE index_rows SET key = x'00' WHERE id = (SELECT min(id) FROM index_rows)", "an index has not"),
+        ("DELETE FROM index_rows WHERE id = (SELECT min(id) FROM index_rows)", "an index has not"),
+        ("DELETE FROM indexes", "of no index"),
         ("UPDATE database SET state_seq = state_seq - 20", "merges to"),
     ];
     for (change, expected) in cases {

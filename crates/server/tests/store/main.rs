@@ -43,6 +43,8 @@ impl Backend for Memory {
 
     fn tempt_fate(&mut self, _: &mut Random) {}
 
+    fn fail_next_sync(&mut self) {}
+
     fn stop(&mut self, _: &mut Random) {}
 
     fn restart(&mut self, _: &mut Random) {}
@@ -85,13 +87,19 @@ impl Backend for Faulty {
 
     fn tempt_fate(&mut self, random: &mut Random) {
         let mut state = self.vfs.disk.state();
-        match random.below(8) {
+        match random.below(9) {
             0 | 1 => state.until_cut = Some(1 + random.below(60)),
-            2 | 3 => state.until_failure = Some(1 + random.below(60)),
-            4 => state.room = Some(usize::try_from(random.below(40_000)).unwrap()),
-            5 => state.room = None,
+            2 => state.until_failure = Some(1 + random.below(60)),
+            // Of the calls few are syncs, and what goes wrong behind a failed one is the worst.
+            3..6 => state.until_sync_failure = Some(1 + random.below(6)),
+            6 => state.room = Some(usize::try_from(random.below(40_000)).unwrap()),
+            7 => state.room = None,
             _ => {}
         }
+    }
+
+    fn fail_next_sync(&mut self) {
+        self.vfs.disk.state().until_sync_failure = Some(1);
     }
 
     fn stop(&mut self, random: &mut Random) {
@@ -103,7 +111,7 @@ impl Backend for Faulty {
     fn restart(&mut self, random: &mut Random) {
         let crash = match random.below(4) {
             0 => Crash::Process,
-            1 => Crash::PowerDropsAll,
+            1 | 2 => Crash::PowerDropsAll,
             _ => Crash::Power,
         };
         self.store = None;

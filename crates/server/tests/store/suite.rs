@@ -27,6 +27,9 @@ pub(crate) trait Backend {
     /// From here on something may go wrong.
     fn tempt_fate(&mut self, random: &mut Random);
 
+    /// The next time that something is to be made durable, that fails.
+    fn fail_next_sync(&mut self);
+
     /// Everything stops where it is, or goes on until it is closed.
     fn stop(&mut self, random: &mut Random);
 
@@ -216,8 +219,25 @@ impl<'a, B: Backend> Run<'a, B> {
                 Ok(())
             }
             97 => self.supersede(roles),
+            98 => self.doubt(roles),
             _ => self.check(roles),
         }
+    }
+
+    //= RLY-8 test
+    /// What the background wrote without waiting for the disk is lost there, though it is still seen: an
+    /// append that built on it would be acknowledged, and gone after the next breakdown.
+    fn doubt(&mut self, roles: &mut Roles<B::Store>) -> Result<(), Broken> {
+        self.append(&mut roles.writer)?;
+        roles.background.feed(1_000).map_err(broken)?;
+        self.backend.fail_next_sync();
+        match roles.background.checkpoint() {
+            // The backend has nothing to sync there.
+            Ok(()) => return Ok(()),
+            Err(error) => drop(broken(error)),
+        }
+        self.append(&mut roles.writer)?;
+        Err(Broken)
     }
 
     /// What fails in the background may stop the writer, or not.

@@ -15,8 +15,8 @@ use blazedb_relay::client::{
 use blazedb_relay::codec::{Context, Packet, ids_check};
 use blazedb_relay::frame::{Phase, peek};
 use blazedb_relay::message::{
-    Authentication, Data, DatabaseRef, Extensions, Handshake, LastNodeSeq, LimitList, List, Message,
-    ProtocolText, Push, PushBlocks, Subscribe, VersionRange,
+    Authentication, CollectionRef, Data, DatabaseRef, Extensions, Handshake, LastNodeSeq, LimitList, List,
+    Message, ProtocolText, Push, PushBlocks, Subscribe, VersionRange,
 };
 use blazedb_relay::op::{Op, OpKind};
 use blazedb_relay::registry::{Capabilities, Capability};
@@ -76,6 +76,16 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     http(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
 }
 
+/// A number of `/metrics`, by its name behind `blazedb_relay_` with its labels; 0 if it is not there yet.
+pub(crate) async fn metric(address: SocketAddr, name: &str) -> u64 {
+    let (status, text) = get(address, "/metrics").await;
+    assert_eq!(status, 200);
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("blazedb_relay_")?.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |line| line.parse().unwrap())
+}
+
 /// A WebSocket, frame by frame.
 pub(crate) struct Wire {
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -93,7 +103,12 @@ pub(crate) enum Came {
 
 impl Wire {
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let (socket, response) = connect_async(request(address)).await.unwrap();
+        Self::with(request(address)).await
+    }
+
+    /// Opens one by that request.
+    pub(crate) async fn with(request: Request) -> Self {
+        let (socket, response) = connect_async(request).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "blazedb-relay.v1");
         assert!(!response.headers().contains_key("sec-websocket-extensions"));
         Self { socket, received: Vec::new(), capabilities: Capabilities::ALL }
@@ -194,7 +209,7 @@ impl Hello {
             Some(token) => Authentication::bearer(Data::new(token.as_bytes()).unwrap()),
             None => Authentication::None,
         };
-        let capabilities = [Capability::CRDT, Capability::COMPRESSION];
+        let capabilities = [Capability::CRDT, Capability::COMPRESSION, Capability::QUERY];
         let handshake = Handshake {
             protocol: ProtocolText::V1_0,
             versions: VersionRange::new(0x0100, 0x0100).unwrap(),
@@ -211,6 +226,34 @@ impl Hello {
         };
         Packet::new(Message::Handshake(handshake)).unwrap().to_bytes()
     }
+}
+
+impl Hello {
+    /// The same for a database whose name cannot be.
+    pub(crate) fn with_raw_database(&self, name: &[u8]) -> Vec<u8> {
+        const PLACEHOLDER: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+        let database = &PLACEHOLDER[..name.len()];
+        let mut bytes = Self { database, ..Self { token: self.token, ..Self::new(self.node) } }.to_bytes();
+        let mut found = [&[u8::try_from(name.len()).unwrap()], database.as_bytes()].concat();
+        let at = bytes.windows(found.len()).position(|bytes| bytes == found).unwrap();
+        found.splice(1.., name.iter().copied());
+        bytes[at..at + found.len()].copy_from_slice(&found);
+        let end = bytes.len() - 4;
+        let check = crc32fast::hash(&bytes[..end]);
+        bytes[end..].copy_from_slice(&check.to_be_bytes());
+        bytes
+    }
+}
+
+/// A block of one insert with that counter in its timestamp.
+pub(crate) fn block_at(of: u128, seq: u64, counter: u64) -> Vec<u8> {
+    let id = node(of);
+    let mut builder = BlockBuilder::new(id, seq);
+    let fields = Fields::new(vec![(FieldName::new("title").unwrap(), Value::from("late"))]).unwrap();
+    let place = (CollectionName::new("bugs").unwrap(), Uuid::from_u128(1));
+    let timestamp = Timestamp::new(counter, id).unwrap();
+    builder.push(&Op::new((id, seq), timestamp, OpKind::Insert, place, fields).unwrap()).unwrap();
+    builder.finish(Compression::None).unwrap().to_vec()
 }
 
 /// A block of inserts into `collection`, with a text of that many bytes.
@@ -242,9 +285,20 @@ pub(crate) fn push(id: u32, block: &[u8]) -> Vec<u8> {
 
 /// A subscription to everything, from the start.
 pub(crate) fn subscribe(id: u32, window: u64) -> Vec<u8> {
+    subscription(id, &[], window)
+}
+
+/// A subscription to these collections, from the start.
+pub(crate) fn subscribe_to(id: u32, collections: &[&str]) -> Vec<u8> {
+    subscription(id, collections, 1 << 20)
+}
+
+fn subscription(id: u32, names: &[&str], window: u64) -> Vec<u8> {
+    let names: Vec<_> = names.iter().map(|name| CollectionName::new(name).unwrap()).collect();
+    let names: Vec<_> = names.iter().map(CollectionRef::from).collect();
     let subscribe = Subscribe {
         subscription: id,
-        collections: List::new(&[]).unwrap(),
+        collections: List::new(&names).unwrap(),
         from: Position::START,
         window,
         extensions: Extensions::EMPTY,

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::super::error::{Error, ErrorKind};
 use super::super::{Background, Fed, Rewritten};
 use super::Place;
-use super::feed::Feeder;
+use super::feed::{Feeder, index};
 use super::rewrite::rewrite;
 use super::schema::{Access, BUSY};
 
@@ -35,6 +35,10 @@ impl SqliteBackground {
 impl Background for SqliteBackground {
     fn feed(&mut self, max_ops: usize) -> Result<Fed, Error> {
         self.feeder.feed(&self.place, &mut self.conn, max_ops)
+    }
+
+    fn index(&mut self) -> Result<bool, Error> {
+        index(&self.place, &mut self.conn)
     }
 
     fn rewrite(&mut self, after: u64, until: u64) -> Result<Rewritten, Error> {

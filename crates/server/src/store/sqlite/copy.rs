@@ -1,6 +1,7 @@
 //! Copies of a database: making one while it is in use, and putting one in place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use blazedb_relay::message::RestoreMode;
@@ -76,15 +77,50 @@ fn copy(
     refuse_occupied(to)?;
     let part = beside(to, ".part");
     let failed = |error: std::io::Error| Error::new(ErrorKind::Failed, &part, error.to_string());
-    // What an earlier copy that was cut short left.
-    match fs::remove_file(&part) {
+    let source = connect(from, None, Access::Read)?;
+    let held = hold(&part)?;
+    // Another copy may have been put there meanwhile.
+    refuse_occupied(to).inspect_err(|_| drop(fs::remove_file(&part)))?;
+    copy_pages(&source, from, &part, progress, finish).inspect_err(|_| drop(fs::remove_file(&part)))?;
+    fs::rename(&part, to).map_err(failed)?;
+    // SQLite's locks of a file end when any handle of this process on it is closed.
+    drop(held);
+    lasting(to).map_err(failed)
+}
+
+/// Makes the file that a copy grows in, empty, and holds it: of two copies to one place, the second could
+/// otherwise put in place what the first has not finished. What a copy that was cut short left is used
+/// again.
+fn hold(part: &Path) -> Result<File, Error> {
+    let failed = |error: std::io::Error| Error::new(ErrorKind::Failed, part, error.to_string());
+    let file = File::options().create(true).truncate(false).write(true).open(part).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(Error::new(ErrorKind::InUse, part, "another copy to this place is under way"));
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    // Until it was locked it may have been finished by another one, and then it is not at this place now.
+    if !is_at(&file, part).map_err(failed)? {
+        return Err(Error::new(ErrorKind::InUse, part, "another copy to this place was under way"));
+    }
+    match fs::remove_file(beside(part, "-journal")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let source = connect(from, None, Access::Read)?;
-    copy_pages(&source, from, &part, progress, finish).inspect_err(|_| drop(fs::remove_file(&part)))?;
-    fs::rename(&part, to).map_err(failed)?;
-    lasting(to).map_err(failed)
+    file.set_len(0).map_err(failed)?;
+    Ok(file)
+}
+
+/// Whether a file that is open is the one that stands there.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    let (open, there) = (file.metadata()?, fs::metadata(path));
+    match there {
+        Ok(there) => Ok((open.dev(), open.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whoever moves a database away may leave its logs. SQLite takes one for that of any file which gets the

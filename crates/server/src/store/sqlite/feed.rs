@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use blazedb_relay::block::BlockRef;
 use blazedb_relay::merge::{Entry, Heard, Observe, Path, State};
 use blazedb_relay::op::OpRef;
-use blazedb_relay::value::Value;
+use blazedb_relay::value::{Entries as FieldEntries, Value};
 use blazedb_relay::wire::{NodeId, Timestamp};
+use blazedb_relay_sql::{Content as Fields, Indexes, Step};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
@@ -23,8 +24,9 @@ use super::writer::write;
 
 /// Registers and counters that stay loaded between steps, some hundred bytes each.
 const MAX_LOADED: usize = 200_000;
-/// Content of a record that is larger is not kept beside its registers.
-const MAX_CONTENT: usize = 65_536;
+/// Content of a record that is larger is not kept beside its registers: it is more than one operation can
+/// write, and would be written again with each.
+const MAX_CONTENT: usize = 1 << 20;
 
 /// Feeds a state, and keeps records of it loaded.
 #[derive(Debug, Default)]
@@ -133,6 +135,32 @@ impl Feeder {
         self.loaded = (loaded.entries <= MAX_LOADED).then_some(loaded);
         Ok(Fed { seq, ops })
     }
+}
+
+/// Does a step of what indexes need besides the feeding; false if there is nothing. It is looked up before
+/// appends have to wait for it.
+pub(super) fn index(place: &Place, conn: &mut Connection) -> Result<bool, Error> {
+    let fault = |error| place.fault(&error);
+    let reading = conn.unchecked_transaction().map_err(fault)?;
+    let step = Step::next(&reading, &mut |conn, id, named| large(place, conn, id, named)).map_err(fault)?;
+    drop(reading);
+    let Some(step) = step else { return Ok(false) };
+    let done = write(place, conn, |transaction| step.apply(transaction).map_err(fault));
+    done.map_err(|error| error.into_error())?;
+    Ok(true)
+}
+
+/// The fields of a record whose content is not in the table.
+pub(super) fn large(
+    place: &Place,
+    conn: &Connection,
+    id: i64,
+    named: (&str, Uuid),
+) -> rusqlite::Result<Option<FieldEntries>> {
+    let mut state = State::new();
+    let loaded = load_record(place, conn, id, named, &mut state);
+    loaded.map_err(|error| rusqlite::Error::UserFunctionError(error.into()))?;
+    Ok(state.record(named.0, named.1))
 }
 
 fn step(
@@ -261,11 +289,15 @@ impl Loaded {
     /// What the changed records are now.
     fn contents(&self, changed: BTreeMap<i64, (Box<str>, Uuid)>) -> Vec<Content> {
         let content = |(id, (collection, record)): (i64, (Box<str>, Uuid))| {
-            let fields = self.state.record(&collection, record);
-            let live = fields.is_some();
-            let bytes = fields.and_then(|fields| Value::Dictionary(fields).to_bytes().ok());
+            let fields = self.state.record(&collection, record).map(Value::Dictionary);
+            let bytes = fields.as_ref().and_then(|fields| fields.to_bytes().ok());
             let bytes = bytes.filter(|bytes| bytes.len() <= MAX_CONTENT);
-            Content { id, collection, record, live, bytes }
+            let what = match (fields, bytes) {
+                (_, Some(bytes)) => What::Kept(bytes),
+                (Some(Value::Dictionary(fields)), None) => What::Large(fields),
+                _ => What::Gone,
+            };
+            Content { id, collection, record, what }
         };
         changed.into_iter().map(content).collect()
     }
@@ -276,8 +308,14 @@ struct Content {
     id: i64,
     collection: Box<str>,
     record: Uuid,
-    live: bool,
-    bytes: Option<Vec<u8>>,
+    what: What,
+}
+
+enum What {
+    Gone,
+    Kept(Vec<u8>),
+    /// Not kept in the table.
+    Large(FieldEntries),
 }
 
 /// Writes back what a step changed. False if the file's state is not where the step began.
@@ -323,12 +361,19 @@ fn store(
          ON CONFLICT (id) DO UPDATE SET live = excluded.live, content = excluded.content",
     )?;
     let mut touched = BTreeMap::new();
-    for Content { id, collection, record, live, bytes } in contents {
+    let mut indexes = Indexes::new(transaction);
+    for Content { id, collection, record, what } in contents {
         let Some(known) = loaded.collections.get_mut(collection) else { continue };
+        let (bytes, fields) = match what {
+            What::Gone => (None, None),
+            What::Kept(bytes) => (Some(bytes), Some(Fields::Encoded(bytes))),
+            What::Large(fields) => (None, Some(Fields::Fields(fields))),
+        };
+        let live = fields.is_some();
         set.execute(params![id, known.id, record.as_bytes(), live, bytes])?;
-        let now = Record { id: *id, live: *live };
-        let before = loaded.records.insert((known.id, *record), now);
-        known.live = known.live + u64::from(*live) - u64::from(before.is_some_and(|before| before.live));
+        indexes.changed((collection, *record), *id, fields)?;
+        let before = loaded.records.insert((known.id, *record), Record { id: *id, live });
+        known.live = known.live + u64::from(live) - u64::from(before.is_some_and(|before| before.live));
         touched.insert(collection, (known.id, known.live));
     }
     let mut set = transaction.prepare_cached(
@@ -338,6 +383,8 @@ fn store(
     for (name, (id, live)) in touched {
         set.execute(params![id, name, to_sql(live)])?;
     }
+    // The names of collections are there now.
+    indexes.finish()?;
     Ok(true)
 }
 

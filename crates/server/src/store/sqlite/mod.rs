@@ -19,7 +19,7 @@ mod writer;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use blazedb_relay::wire::DatabaseName;
@@ -126,7 +126,38 @@ impl SqliteStore {
     /// The file that a database has or would have.
     #[must_use]
     pub fn file(&self, name: &DatabaseName) -> PathBuf {
-        self.folder.join(format!("{}{SUFFIX}", name.as_str()))
+        Self::file_in(&self.folder, name)
+    }
+
+    /// The file that a database has or would have in a folder, whoever holds that.
+    #[must_use]
+    pub fn file_in(folder: &Path, name: &DatabaseName) -> PathBuf {
+        folder.join(format!("{}{SUFFIX}", name.as_str()))
+    }
+
+    /// The databases that a folder has, ascending, whoever holds it.
+    ///
+    /// # Errors
+    /// `Missing` if it is not there; `Failed` if it cannot be read.
+    pub fn databases_in(folder: &Path) -> Result<Vec<DatabaseName>, Error> {
+        let failed = |error: std::io::Error| {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let kind = if missing { ErrorKind::Missing } else { ErrorKind::Failed };
+            Error::new(kind, folder, error.to_string())
+        };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let file = entry.map_err(failed)?.file_name();
+            names.extend(file.to_str().and_then(Self::name_of));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The database whose file has that name, if one can have it.
+    #[must_use]
+    pub fn name_of(file: &str) -> Option<DatabaseName> {
+        file.strip_suffix(SUFFIX).and_then(|name| DatabaseName::new(name).ok())
     }
 
     fn place(&self, name: &DatabaseName) -> Place {
@@ -144,15 +175,7 @@ impl LogStore for SqliteStore {
     type Background = SqliteBackground;
 
     fn databases(&self) -> Result<Vec<DatabaseName>, Error> {
-        let failed = |error: std::io::Error| Error::new(ErrorKind::Failed, &self.folder, error.to_string());
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(failed)? {
-            let file = entry.map_err(failed)?.file_name();
-            let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
-            names.extend(name.and_then(|name| DatabaseName::new(name).ok()));
-        }
-        names.sort();
-        Ok(names)
+        Self::databases_in(&self.folder)
     }
 
     fn open(&self, name: &DatabaseName) -> Result<Opened<SqliteWriter>, Error> {

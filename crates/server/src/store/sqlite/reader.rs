@@ -1,19 +1,20 @@
 //! Reading a log and the numbers of its state.
 
 use blazedb_relay::merge::State;
-use blazedb_relay::message::{LastNodeSeq, Mark};
+use blazedb_relay::message::{LastNodeSeq, Mark, Query};
 use blazedb_relay::relay::{Claim, Principal, StateCounts, StoredBlock};
 use blazedb_relay::value::Entries;
 use blazedb_relay::wire::{NodeId, NodeKey};
+use blazedb_relay_sql::{Answer, Budget, Engine};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::super::Reader;
-use super::super::error::Error;
+use super::super::error::{Error, QueryError};
 use super::super::node::{KeyHash, Node};
 use super::Place;
-use super::feed::load_record;
+use super::feed::{large, load_record};
 use super::schema::{Access, from_sql, to_sql};
 
 /// Reads a database in a file.
@@ -21,12 +22,14 @@ use super::schema::{Access, from_sql, to_sql};
 pub struct SqliteReader {
     place: Place,
     conn: Connection,
+    /// From the first query on.
+    engine: Option<Engine>,
 }
 
 impl SqliteReader {
     pub(super) fn new(place: Place) -> Result<Self, Error> {
         let conn = place.connect(Access::Read)?;
-        Ok(Self { place, conn })
+        Ok(Self { place, conn, engine: None })
     }
 }
 
@@ -71,6 +74,26 @@ impl Reader for SqliteReader {
             })
         });
         row.map_err(|error| self.place.fault(&error))
+    }
+
+    fn query(&mut self, query: &Query<'_>, limit: u32, budget: &Budget) -> Result<Answer, QueryError> {
+        let Self { place, conn, engine } = self;
+        let fault = |error| QueryError::Failed(place.fault(&error));
+        let engine = match engine.take() {
+            Some(engine) => engine,
+            None => Engine::new(conn).map_err(fault)?,
+        };
+        let mut large = |conn: &Connection, id, named: (&str, Uuid)| large(place, conn, id, named);
+        let answer = engine.run(conn, query, limit, budget, state_seq, &mut large);
+        self.engine = Some(engine);
+        answer.map_err(|error| {
+            QueryError::new(error, |error| {
+                if let blazedb_relay_sql::Error::Sqlite(error) = error {
+                    return self.place.fault(&error);
+                }
+                self.place.damaged(error.to_string())
+            })
+        })
     }
 
     fn record(&mut self, collection: &str, record: Uuid) -> Result<Option<Entries>, Error> {

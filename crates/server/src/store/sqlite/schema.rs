@@ -17,10 +17,9 @@ const VERSION: i32 = 1;
 /// Numbers of 64 bits are stored as SQLite's signed ones: seqs and counters are below 2^53, epochs keep
 /// their bits.
 ///
-/// `record` and `collection` in the tables of the state are the ids of rows there. `path` is what stands
-/// below the record in canonical bytes. `counter_of` is empty for a register, else node and base; `value`
-/// is a register's encoding, or a counter's total in 8 bytes. `content` is the encoding of the dictionary
-/// of a live record's fields, or NULL where it is too large to be kept twice.
+/// The state's other tables are those that queries read ([`blazedb_relay_sql::SCHEMA`]). `record` is the id
+/// of a row there. `path` is what stands below the record in canonical bytes. `counter_of` is empty for a
+/// register, else node and base; `value` is a register's encoding, or a counter's total in 8 bytes.
 const SCHEMA: &str = "
     CREATE TABLE database (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -49,19 +48,6 @@ const SCHEMA: &str = "
         first_node_seq INTEGER NOT NULL,
         encoding INTEGER NOT NULL,
         bytes BLOB NOT NULL
-    ) STRICT;
-    CREATE TABLE collections (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        live INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE records (
-        id INTEGER PRIMARY KEY,
-        collection INTEGER NOT NULL,
-        record BLOB NOT NULL,
-        live INTEGER NOT NULL,
-        content BLOB,
-        UNIQUE (collection, record)
     ) STRICT;
     CREATE TABLE entries (
         record INTEGER NOT NULL,
@@ -184,6 +170,7 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.execute_batch("PRAGMA synchronous = EXTRA;")?;
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(blazedb_relay_sql::SCHEMA)?;
     transaction.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     ))?;

@@ -7,6 +7,7 @@ use blazedb_relay::block::BlockRef;
 use blazedb_relay::merge::{Heard, State};
 use blazedb_relay::registry::Capabilities;
 use blazedb_relay::value::Value;
+use blazedb_relay_sql::{Content, Indexes};
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
@@ -46,8 +47,8 @@ pub struct Verified {
 impl SqliteStore {
     /// Reads all of a file, which may be in use, and checks it: SQLite's own structures; that the log is
     /// contiguous; every checksum and rule of every operation; that each node's mark and check are those of
-    /// its last block, or lie behind it; and that the merged state is what the log merges to. It needs
-    /// memory for the merged state once.
+    /// its last block, or lie behind it; that the merged state is what the log merges to, and each index
+    /// what the state says. It needs memory for the merged state once.
     ///
     /// # Errors
     /// It could not be read. What is wrong in it is in [`Verified::problems`].
@@ -247,6 +248,7 @@ impl<'a> Verifier<'a> {
         let mut statement = self.conn.prepare(sql).map_err(fault)?;
         let mut rows = statement.query([]).map_err(fault)?;
         let mut live: BTreeMap<String, u64> = BTreeMap::new();
+        let mut indexes = Indexes::new(self.conn);
         while let Some(row) = rows.next().map_err(fault)? {
             self.found.records += 1;
             let (id, name): (i64, Option<String>) = (row.get(0).map_err(fault)?, row.get(1).map_err(fault)?);
@@ -259,6 +261,9 @@ impl<'a> Verifier<'a> {
                 self.problem(format!("state: record {record} of {name:?} is not what the log merges to"));
             }
             let fields = merged.record(&name, record);
+            if !indexes.agree((&name, record), id, fields.as_ref().map(Content::Fields)).map_err(fault)? {
+                self.problem(format!("state: an index has not what record {record} of {name:?} has"));
+            }
             let is_live: bool = row.get(3).map_err(fault)?;
             let content: Option<Vec<u8>> = row.get(4).map_err(fault)?;
             *live.entry(name.clone()).or_default() += u64::from(fields.is_some());
@@ -268,6 +273,12 @@ impl<'a> Verifier<'a> {
                     "state: content of record {record} of {name:?} is not what it merges to"
                 ));
             }
+        }
+        let sql = "SELECT count(*) FROM index_rows WHERE index_id NOT IN (SELECT id FROM indexes)
+                       OR id NOT IN (SELECT id FROM records)";
+        let lost: i64 = self.conn.query_row(sql, [], |row| row.get(0)).map_err(fault)?;
+        if lost > 0 {
+            self.problem(format!("state: {lost} rows of indexes are of no index or no record"));
         }
         let records: usize = merged.collections().map(|name| merged.record_ids(name).count()).sum();
         if records as u64 != self.found.records {

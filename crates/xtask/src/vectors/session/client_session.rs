@@ -225,23 +225,23 @@ pub fn pushing() -> Vec<Test> {
     let mut c = one_in_flight(
         "later",
         "later: the block stays, and is pushed again from its number when the time is over",
-        &["SES-51"],
+        &["SES-39", "SES-51"],
     );
-    c.recv(&later(1, 700), &[]);
-    c.timeout(700, &["push #2 n1 1..1"]);
+    c.recv(&later(1, 700), &["outbox: 1:1n1"]);
+    c.timeout(700, &["push #2 n1 1..1", "outbox: 1*:1n1"]);
     all.push(c.end());
 
     let mut c = one_in_flight(
         "later-waits-for-all-acks",
         "a push behind it is still in flight: nothing is pushed before its ack",
-        &["SES-51", "SES-52"],
+        &["SES-39", "SES-51", "SES-52"],
     );
     c.write(&[set(1, 6)], &["commit", "given: 2", "clock: 2", "outbox: 1*:1n1 2:2n1"]);
     c.timeout(100, &["push #2 n1 2..2", "outbox: 1*:1n1 2*:2n1"]);
-    c.recv(&later(1, 500), &[]);
+    c.recv(&later(1, 500), &["outbox: 1:1n1 2*:2n1"]);
     c.wait(4_900);
-    c.recv(&later(2, 500), &[]);
-    c.timeout(5_500, &["push #3 n1 1..2"]);
+    c.recv(&later(2, 500), &["outbox: 1:1n1 2:2n1"]);
+    c.timeout(5_500, &["push #3 n1 1..2", "outbox: 1*:1n1 2*:2n1"]);
     all.push(c.end());
 
     let mut c = three(
