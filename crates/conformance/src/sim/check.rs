@@ -7,7 +7,6 @@ use blazedb_relay::merge::{Entry, Heard, State};
 use blazedb_relay::op::OpRef;
 use blazedb_relay::wire::Timestamp;
 
-use super::plan::rights;
 use super::store::{Log, write_of};
 use super::world::{Event, World};
 use crate::merge::{Content, Model, contents};
@@ -113,11 +112,10 @@ impl World {
         let device = &self.devices[index];
         let (state, outbox) = &self.held.devices[index];
         let replica = &device.process.as_ref()?.replica;
-        let may_write = |entry: &Entry<'_>| {
-            rights(device.principal).access(entry.path().collection()).write || !device.dropped
-        };
+        // The right to write may have been gone for a while.
+        let was_refused = |entry: &Entry<'_>| device.dropped && device.refused.contains(&entry.timestamp());
         if !device.discarded {
-            let is_lost = |entry: &Entry<'_>| may_write(entry) && !model.covers(entry);
+            let is_lost = |entry: &Entry<'_>| !was_refused(entry) && !model.covers(entry);
             if let Some(entry) = state.entries().find(is_lost) {
                 return Some(format!("{entry:?} was held, and is lost"));
             }

@@ -50,6 +50,8 @@ pub(super) struct Device {
     pub(super) discarded: bool,
     /// Its state was dropped since things have calmed down, as it may not bring it back.
     pub(super) dropped: bool,
+    /// What was in doubt and was ever refused with `WRITE_FORBIDDEN`.
+    pub(super) refused: BTreeSet<Timestamp>,
     /// Numbers for requests.
     tickets: u64,
 }
@@ -98,6 +100,7 @@ impl Device {
             disk_full: false,
             discarded: false,
             dropped: false,
+            refused: BTreeSet::new(),
             tickets: 0,
         };
         // At least one device reads everything.
@@ -149,6 +152,7 @@ impl Device {
             disk_full: false,
             discarded: false,
             dropped: false,
+            refused: BTreeSet::new(),
             tickets: 0,
         }
     }

@@ -42,6 +42,7 @@ impl World {
             ),
             Told::RestoreRefused { write, code: ErrorCode::WRITE_FORBIDDEN } => {
                 self.trace.count("restoring refused: forbidden", 1);
+                self.devices[index].refused.insert(write);
                 if let Some(process) = &mut self.devices[index].process {
                     process.forbidden.insert(write);
                 }
