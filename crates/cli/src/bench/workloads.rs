@@ -17,8 +17,9 @@ use crate::args::{Bench, Workload};
 
 /// Operations of a block, where they are pushed in blocks.
 const BLOCK: u64 = 100;
-/// Operations under way; less than the relay allows.
+/// Operations and pushes under way; less than the relay allows.
 const UNDER_WAY: u64 = 10_000;
+const PUSHES_UNDER_WAY: u64 = 500;
 /// The node that writes, and the first of those that read.
 const WRITER: u128 = 1;
 const READERS: u128 = 1_000;
@@ -49,7 +50,7 @@ fn pushes(count: u64, size: u64) -> Result<Vec<Vec<u8>>> {
 fn push_all(writer: &mut Wire, pushes: &[Vec<u8>], size: u64) -> Result<()> {
     let (mut sent, mut acked) = (0, 0);
     for push in pushes {
-        while sent - acked >= UNDER_WAY {
+        while sent - acked >= UNDER_WAY.min(PUSHES_UNDER_WAY * size) {
             acked += writer.acks()?;
         }
         writer.send(push)?;
