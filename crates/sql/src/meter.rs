@@ -22,7 +22,7 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// 5 seconds, as long as a state may be waited for; a million rows, which take about one; 64 MiB.
+    /// 5 seconds, as long as a state may be waited for; a million rows; 64 MiB.
     fn default() -> Self {
         Self { time: Duration::from_secs(5), rows: 1_000_000, bytes: 64 << 20 }
     }
