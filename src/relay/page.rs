@@ -66,6 +66,10 @@ pub(super) fn log_blocks(after: u64, head: u64, stored: Vec<StoredBlock>) -> Opt
     (blocks.last()?.last_seq() > after).then_some(blocks)
 }
 
+/// Most blocks of a log's end that are kept in memory. Who is further behind reads from the store, which may
+/// have put small blocks together by then (SPEC.md 11.8).
+const MAX_TAIL: usize = 1_024;
+
 /// The end of a log, in memory: what live readers get without a read.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -78,11 +82,11 @@ impl Tail {
         Self { blocks: VecDeque::new(), bytes: 0 }
     }
 
-    /// Adds the log's new last block, and forgets the oldest ones over `max` bytes.
+    /// Adds the log's new last block, and forgets the oldest ones over `max` bytes or [`MAX_TAIL`].
     pub(super) fn push(&mut self, block: LogBlock, max: usize) {
         self.bytes += block.bytes.len();
         self.blocks.push_back(block);
-        while self.bytes > max
+        while (self.bytes > max || self.blocks.len() > MAX_TAIL)
             && let Some(oldest) = self.blocks.pop_front()
         {
             self.bytes -= oldest.bytes.len();
@@ -404,5 +408,14 @@ mod tests {
         assert_eq!(after(0), None);
         assert_eq!(after(1), Some(vec![2, 3]));
         assert_eq!(after(3), Some(vec![]));
+    }
+
+    #[test]
+    fn a_tail_forgets_when_it_has_many_blocks() {
+        let count = MAX_TAIL as u64 + 5;
+        let blocks = (1..=count).map(|seq| stored(seq, 1, Compression::None)).collect();
+        let mut tail = Tail::new();
+        log_blocks(0, count, blocks).unwrap().into_iter().for_each(|block| tail.push(block, usize::MAX));
+        assert_eq!((tail.start(), tail.blocks.len()), (Some(5), MAX_TAIL));
     }
 }
