@@ -34,7 +34,7 @@ fn relay_takes(kind: MessageType) -> String {
 
 fn client_takes(kind: MessageType) -> String {
     let states = client::TAKES.iter().find(|(taken, _)| *taken == kind).map(|(_, states)| *states);
-    listed(states.unwrap_or_default().iter().map(|state| client_name(*state)))
+    listed(states.unwrap_or_default().iter().map(|state| state.name()))
 }
 
 fn listed<'a>(states: impl Iterator<Item = &'a str>) -> String {
@@ -52,7 +52,7 @@ pub fn graph(role: Role) -> String {
             .collect(),
         Role::Client => client::TABLE
             .iter()
-            .map(|(from, trigger, to)| (client_name(*from), trigger_name(*trigger), client_name(*to)))
+            .map(|(from, trigger, to)| (from.name(), trigger_name(*trigger), to.name()))
             .collect(),
     };
     let name = if role == Role::Relay { "relay" } else { "client" };
@@ -62,16 +62,6 @@ pub fn graph(role: Role) -> String {
     }
     graph.push_str("}\n");
     graph
-}
-
-const fn client_name(state: client::State) -> &'static str {
-    match state {
-        client::State::Apart => "C0",
-        client::State::Greeting => "C1",
-        client::State::Settling => "C2",
-        client::State::Active => "C3",
-        client::State::Draining => "C4",
-    }
 }
 
 const fn event_name(event: Event) -> &'static str {

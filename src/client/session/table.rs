@@ -17,6 +17,20 @@ pub enum State {
     Draining,
 }
 
+impl State {
+    /// Its short name, as C1.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Apart => "C0",
+            Self::Greeting => "C1",
+            Self::Settling => "C2",
+            Self::Active => "C3",
+            Self::Draining => "C4",
+        }
+    }
+}
+
 /// What leads from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trigger {
