@@ -76,13 +76,14 @@ async fn merged(client: &Client, collections: &[String], out: &mut impl Write) -
     let mut names = collections.to_vec();
     names.sort();
     names.dedup();
+    // What is in the log now is to be in what is exported.
+    let after = client.sync_state().await?.head;
     let mut count = 0;
     for name in &names {
         let collection = CollectionName::new(name).with_context(|| format!("--merged {name:?}"))?;
-        // What is in the log now is to be in what is exported.
         let mut query = Query {
             collection,
-            after: client.sync_state().await?.head,
+            after,
             selection: Selection::default(),
             limit: PageLimit::new(PAGE)?,
             cursor: Box::default(),

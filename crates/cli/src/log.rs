@@ -4,20 +4,21 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use blazedb_relay::codec::{Context, Packet};
 use blazedb_relay::frame::{Phase, peek};
 use blazedb_relay::message::{
-    Authentication, Collections, Data, DatabaseRef, Extensions, Handshake, LastNodeSeq, LimitList, List,
-    LogBlocks, Message, Ping, Pong, ProtocolText, PullRequest, Subscribe, UpdateAck, VersionRange,
+    Collections, Extensions, List, LogBlocks, Message, Ping, Pong, PullRequest, Subscribe, UpdateAck,
 };
 use blazedb_relay::op::OpKind;
-use blazedb_relay::registry::{Capabilities, Capability};
+use blazedb_relay::registry::Capabilities;
 use blazedb_relay::value::Fields;
-use blazedb_relay::wire::{CollectionName, DatabaseName, NodeId, NodeKey, Position, Timestamp};
-use blazedb_relay_client::{Bytes, Connect as _, Outgoing, Transport, WebSocket};
+use blazedb_relay::wire::{CollectionName, NodeId, NodeKey, Position, Timestamp};
+use blazedb_relay_client::{Bytes, Connect as _, Identity, Outgoing, Transport, WebSocket};
 use blazedb_relay_json::show;
 use serde_json::{Value as Json, json};
 use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
 use crate::args::Relay;
+use crate::connect::{handshake, not_there};
+use crate::numbers::random;
 
 /// Bytes that the relay may send ahead.
 const WINDOW: u64 = 4 << 20;
@@ -95,15 +96,13 @@ impl Log {
         names.sort();
         names.dedup();
         let socket = WebSocket::new(&relay.url).context("--url")?;
-        let transport = socket.connect().await.map_err(|text| {
-            anyhow!(
-                "the relay at {} cannot be reached: {}. Is it running there? `blazedb-relay serve` starts one",
-                relay.url,
-                text.escape_debug()
-            )
-        })?;
+        let transport = socket.connect().await.map_err(|text| not_there(&relay.url, &text))?;
         let mut log = Self { transport, came: Bytes::new(), collections: names, head: Position::START };
-        log.send(hello(relay, from)?)?;
+        let node = NodeId::new(uuid::Builder::from_random_bytes(random()?).into_uuid())?;
+        let seen = [from];
+        let seen = if from == Position::START { &[][..] } else { &seen };
+        let identity = Identity { node, key: NodeKey(random()?) };
+        log.send(handshake(&relay.database, identity, seen, relay.token.as_deref())?)?;
         log.head =
             log.expect(|message| {
                 if let Message::Welcome(welcome) = message { Ok(Some(welcome.head)) } else { Ok(None) }
@@ -235,38 +234,4 @@ fn entries(blocks: LogBlocks<'_>) -> Result<Vec<Entry>> {
         }
     }
     Ok(entries)
-}
-
-fn hello(relay: &Relay, from: Position) -> Result<Vec<u8>> {
-    let database =
-        DatabaseName::new(&relay.database).with_context(|| format!("--database {:?}", relay.database))?;
-    let seen = [from];
-    let seen = if from == Position::START { &[][..] } else { &seen };
-    let mut random = [[0; 16]; 2];
-    random
-        .iter_mut()
-        .try_for_each(|bytes| getrandom::fill(bytes))
-        .map_err(|error| anyhow!("no randomness: {error}"))?;
-    let [node, key] = random;
-    let token = relay.token.as_deref().unwrap_or_default();
-    let authentication = if token.is_empty() {
-        Authentication::None
-    } else {
-        Authentication::bearer(Data::new(token.as_bytes()).context("--token")?)
-    };
-    let handshake = Handshake {
-        protocol: ProtocolText::V1_0,
-        versions: VersionRange::new(0x0100, 0x0100)?,
-        database: DatabaseRef::from(&database),
-        node: NodeId::new(uuid::Builder::from_random_bytes(node).into_uuid())?,
-        node_key: NodeKey(key),
-        highest_given_out: LastNodeSeq::NONE,
-        seen: List::new(seen)?,
-        public_key: Data::EMPTY,
-        capabilities: List::new(&[Capability::CRDT, Capability::COMPRESSION])?,
-        authentication,
-        limits: LimitList::new(&[])?,
-        extensions: Extensions::EMPTY,
-    };
-    Ok(Packet::new(Message::Handshake(handshake))?.to_bytes())
 }

@@ -13,6 +13,7 @@ mod harness;
 mod input;
 mod keep;
 mod log;
+mod numbers;
 mod output;
 mod pull;
 mod push;

@@ -13,8 +13,9 @@ use uuid::Uuid;
 use crate::Outcome;
 use crate::args::Push;
 use crate::connect::{block_on, online, options};
-use crate::log::kind_name;
+use crate::numbers::random;
 use crate::output::{self, counted};
+use crate::status::rejected_json;
 
 /// Lines that become durable here together.
 const BATCH: usize = 1_000;
@@ -57,18 +58,7 @@ pub(crate) fn run(args: &Push) -> Result<Outcome> {
         // What was written before a bad line is written: it is said how much that is.
         client.settled().await?;
         let rejected = client.rejected();
-        let refused: Vec<Json> = rejected
-            .iter()
-            .map(|rejected| {
-                let head = rejected.op.op().head;
-                json!({
-                    "code": format!("{:?}", rejected.code),
-                    "type": kind_name(head.kind),
-                    "collection": head.collection,
-                    "record": head.record.to_string(),
-                })
-            })
-            .collect();
+        let refused: Vec<Json> = rejected.iter().map(rejected_json).collect();
         let (written, fault) = match pushed {
             Ok(written) => (written, None),
             Err((written, error)) => (written, Some(error)),
@@ -138,7 +128,7 @@ fn write_of(line: &str) -> Result<Write> {
     let kind = r#type.unwrap_or(usual);
     let record = match (record, kind) {
         (Some(record), _) => record,
-        (None, Kind::Insert) => random_record()?,
+        (None, Kind::Insert) => uuid::Builder::from_random_bytes(random()?).into_uuid(),
         (None, Kind::Update | Kind::Delete) => bail!("an update or delete needs `record`, a UUID"),
     };
     if !matches!(kind, Kind::Delete) && fields.is_empty() {
@@ -149,10 +139,4 @@ fn write_of(line: &str) -> Result<Write> {
         Kind::Update => Write::update(collection, record, fields),
         Kind::Delete => Write::delete(collection, record),
     })
-}
-
-fn random_record() -> Result<Uuid> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness: {error}"))?;
-    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }

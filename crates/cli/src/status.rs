@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::{Result, bail};
-use blazedb_relay_client::{Client, Options};
+use blazedb_relay_client::{Client, Options, Rejected};
 use serde_json::{Value as Json, json};
 
 use crate::Outcome;
@@ -63,18 +63,7 @@ fn file(args: &Status, client: &Client) -> Result<Outcome> {
     let rejected = client.rejected();
     let mut out = output::stdout();
     if args.json {
-        let rejected: Vec<Json> = rejected
-            .iter()
-            .map(|rejected| {
-                let head = rejected.op.op().head;
-                json!({
-                    "code": format!("{:?}", rejected.code),
-                    "type": kind_name(head.kind),
-                    "collection": head.collection,
-                    "record": head.record.to_string(),
-                })
-            })
-            .collect();
+        let rejected: Vec<Json> = rejected.iter().map(rejected_json).collect();
         let json = json!({
             "node": node.identity.node.to_string(),
             "collections": client.collections(),
@@ -109,4 +98,15 @@ fn file(args: &Status, client: &Client) -> Result<Outcome> {
     }
     out.flush()?;
     Ok(Outcome::Fine)
+}
+
+/// A rejected operation, and why.
+pub(crate) fn rejected_json(rejected: &Rejected) -> Json {
+    let head = rejected.op.op().head;
+    json!({
+        "code": format!("{:?}", rejected.code),
+        "type": kind_name(head.kind),
+        "collection": head.collection,
+        "record": head.record.to_string(),
+    })
 }

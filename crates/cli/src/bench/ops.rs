@@ -7,6 +7,8 @@ use blazedb_relay::value::{Fields, Value};
 use blazedb_relay::wire::{CollectionName, FieldName, NodeId, Timestamp};
 use uuid::Uuid;
 
+use crate::numbers::Chance;
+
 const WORDS: [&str; 24] = [
     "login",
     "button",
@@ -37,29 +39,13 @@ const STATES: [&str; 4] = ["open", "assigned", "fixed", "closed"];
 /// How many bugs there are.
 const BUGS: u64 = 10_000;
 
-/// Numbers that look random: the splitmix64 generator. The same seed gives the same.
-struct Chance(u64);
-
-impl Chance {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.next() % of.len() as u64).unwrap_or_default()]
-    }
-}
-
 /// A record and what is written to it.
 pub(super) fn bug(number: u64) -> Result<(Uuid, Fields)> {
     let mut chance = Chance(number);
-    let record = chance.next() % BUGS;
+    let record = chance.below(BUGS);
     let id = Uuid::from_u64_pair(Chance(record).next(), Chance(!record).next());
     let title: Vec<_> = (0..5).map(|_| chance.pick(&WORDS)).collect();
-    let priority = i64::try_from(chance.next() % 5).unwrap_or_default() + 1;
+    let priority = i64::try_from(chance.below(5)).unwrap_or_default() + 1;
     let fields = Fields::new(vec![
         (FieldName::new("title")?, Value::from(title.join(" ").as_str())),
         (FieldName::new("priority")?, Value::from(priority)),

@@ -10,13 +10,13 @@ use anyhow::{Context as _, Result, bail};
 use blazedb_relay::block::Blocks;
 use blazedb_relay::codec::{Context, Packet, ids_check};
 use blazedb_relay::frame::{Phase, peek};
-use blazedb_relay::message::{
-    Authentication, Data, DatabaseRef, Extensions, Handshake, LastNodeSeq, LimitList, List, Message,
-    ProtocolText, Push, PushBlocks, PushEntry, Subscribe, UpdateAck, VersionRange,
-};
-use blazedb_relay::registry::{Capabilities, Capability};
-use blazedb_relay::wire::{DatabaseName, NodeId, NodeKey, Position};
+use blazedb_relay::message::{Extensions, List, Message, Push, PushBlocks, PushEntry, Subscribe, UpdateAck};
+use blazedb_relay::registry::Capabilities;
+use blazedb_relay::wire::{NodeId, NodeKey, Position};
+use blazedb_relay_client::Identity;
 use uuid::Uuid;
+
+use crate::connect::handshake;
 
 /// Bytes of one reading.
 const READING: usize = 256 * 1_024;
@@ -75,7 +75,8 @@ impl Wire {
             wire.read()?;
         };
         wire.used = end;
-        wire.send(&hello(database, number)?)?;
+        let identity = Identity { node: node(number)?, key: NodeKey([7; 16]) };
+        wire.send(&handshake(database, identity, &[], None)?)?;
         wire.expect(|message| matches!(message, Message::Welcome(_)))?;
         Ok(wire)
     }
@@ -234,25 +235,6 @@ impl Sender {
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<()> {
         send(&mut self.0, payload)
     }
-}
-
-fn hello(database: &str, number: u128) -> Result<Vec<u8>> {
-    let database = DatabaseName::new(database)?;
-    let handshake = Handshake {
-        protocol: ProtocolText::V1_0,
-        versions: VersionRange::new(0x0100, 0x0100)?,
-        database: DatabaseRef::from(&database),
-        node: node(number)?,
-        node_key: NodeKey([7; 16]),
-        highest_given_out: LastNodeSeq::NONE,
-        seen: List::new(&[])?,
-        public_key: Data::EMPTY,
-        capabilities: List::new(&[Capability::CRDT, Capability::COMPRESSION])?,
-        authentication: Authentication::None,
-        limits: LimitList::new(&[])?,
-        extensions: Extensions::EMPTY,
-    };
-    Ok(Packet::new(Message::Handshake(handshake))?.to_bytes())
 }
 
 /// A push of one block.

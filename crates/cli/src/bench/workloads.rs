@@ -14,6 +14,7 @@ use super::process::{Server, Stopwatch, Used};
 use super::wire::{Wire, node, push, subscribe};
 use super::{Report, library, ops};
 use crate::args::{Bench, Workload};
+use crate::numbers::percentile;
 
 /// Operations of a block, where they are pushed in blocks.
 const BLOCK: u64 = 100;
@@ -166,10 +167,9 @@ fn syncs(folder: &Path, count: usize) -> Result<Vec<f64>> {
     Ok(times)
 }
 
-/// The value that so many hundredths do not exceed.
+/// A percentile of what was measured.
 fn at(sorted: &[f64], percent: usize) -> Result<f64> {
-    let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted.get(index).copied().ok_or_else(|| anyhow!("nothing was measured"))
+    percentile(sorted, percent).ok_or_else(|| anyhow!("nothing was measured"))
 }
 
 /// One pushes operations one by one, many get each.

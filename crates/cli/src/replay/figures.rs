@@ -8,6 +8,8 @@ use blazedb_relay::wire::Timestamp;
 use indicatif::ProgressBar;
 use uuid::Uuid;
 
+use crate::numbers::percentile;
+
 /// Of so many operations one is followed to another client.
 const FOLLOWED: u64 = 16;
 
@@ -134,9 +136,6 @@ impl Figures {
 
 fn spread(times: &mut [f64]) -> Spread {
     times.sort_by(f64::total_cmp);
-    let at = |percent: usize| {
-        let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
-        times.get(index).copied().unwrap_or_default()
-    };
+    let at = |percent| percentile(times, percent).unwrap_or_default();
     Spread { count: times.len() as u64, p50: at(50), p99: at(99) }
 }

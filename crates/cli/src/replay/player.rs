@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use blazedb_relay::op::Op;
 use blazedb_relay::wire::{NodeId, NodeKey};
 use blazedb_relay_client::{Client, Event, Events, Identity, Options, Origin};
@@ -15,6 +15,7 @@ use super::add_traffic;
 use super::figures::Figures;
 use crate::args::{Relay, Replay};
 use crate::connect::options;
+use crate::numbers::{Chance, random};
 use crate::trace::TraceOp;
 
 /// Bytes that may be under way to a client. Small, so that a node that comes late, for one operation, is not
@@ -48,8 +49,6 @@ impl Player {
         number: u64,
         figures: &Arc<Figures>,
     ) -> Result<Self> {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| anyhow!("no randomness: {error}"))?;
         let file = args.keep.as_ref().map(|folder| folder.join(format!("{}.blaze", node.uuid())));
         let mut chance = Chance(args.seed ^ number.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         let mut absences = Vec::new();
@@ -63,7 +62,7 @@ impl Player {
         }
         Ok(Self {
             relay: args.relay.clone(),
-            identity: Identity { node, key: NodeKey(key) },
+            identity: Identity { node, key: NodeKey(random()?) },
             file,
             ops,
             absences,
@@ -175,16 +174,4 @@ fn listen(mut events: Events, client: Client, figures: Arc<Figures>) -> JoinHand
             }
         }
     })
-}
-
-/// Numbers that look random: the splitmix64 generator. The same seed gives the same.
-struct Chance(u64);
-
-impl Chance {
-    const fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % end
-    }
 }
